@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The commands of this project. The work is done by scripts/ and cli/Makefile.
+
+# What `make demo` runs in the machine, on a terminal and without one.
+DEMO_UI := tagscope run --ui mmap
+DEMO_TEXT := tagscope run mmap
+
+MAKEFLAGS += --no-print-directory
+.SUFFIXES:
+.PHONY: help demo check check-quick check-series lint deps have-deps tagscope-host tagscope-arm64 clean
+
+help:
+	@echo 'make demo           from nothing to the guided tour in the machine'
+	@echo 'make check          build and pass all tests (up to 45 minutes from nothing)'
+	@echo 'make check-quick    only the tests that need neither a kernel nor the machine'
+	@echo 'make check-series   every patch by itself: applies, style, builds on and off (hours)'
+	@echo 'make lint           only the checks of scripts and sources'
+	@echo 'make deps           install the packages that are missing (says which, and asks)'
+	@echo 'make tagscope-host  build tagscope for this machine, into build/host'
+	@echo 'make tagscope-arm64 build tagscope for the machine, into build/arm64'
+	@echo 'make clean          remove build/ (the cache stays: TAGSCOPE_CACHE)'
+	@echo
+	@echo 'A command in the machine: scripts/vm -- COMMAND; kernels: scripts/kernel --help'
+
+demo:
+	@DEMO_UI='$(DEMO_UI)' DEMO_TEXT='$(DEMO_TEXT)' scripts/demo
+
+check: have-deps
+	@scripts/check
+
+check-quick:
+	@scripts/check --quick
+
+check-series: have-deps
+	@scripts/kernel check
+
+lint:
+	@scripts/check --results lint
+
+deps:
+	@scripts/install-deps
+
+# Without a terminal there is nobody to ask.
+have-deps:
+	@scripts/install-deps --check 2>/dev/null || \
+		if [ -t 0 ]; then scripts/install-deps; else scripts/install-deps --yes; fi
+
+tagscope-host:
+	@$(MAKE) -C cli O='$(CURDIR)/build' host
+
+tagscope-arm64:
+	@$(MAKE) -C cli O='$(CURDIR)/build' arm64
+
+clean:
+	rm -rf build
