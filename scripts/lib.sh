@@ -21,10 +21,11 @@ export TAGSCOPE_CACHE=$TS_CACHE
 # say MESSAGE...: one line for the user.
 say() { printf '%s: %s\n' "$TS_NAME" "$*" >&2; }
 
-# die MESSAGE...: end with status 1; die_usage 2; die_here 3 (cannot run here).
+# die MESSAGE...: end with status 1; die_usage 2; die_here 3 (cannot run here), or
+# what TS_STATUS_HERE says.
 die() { say "$*"; exit 1; }
 die_usage() { say "$* (try --help)"; exit 2; }
-die_here() { say "$*"; exit 3; }
+die_here() { say "$*"; exit "${TS_STATUS_HERE:-3}"; }
 
 # cache_dir NAME: the folder NAME of the cache, made if missing.
 cache_dir() {
@@ -79,6 +80,16 @@ key_of() {
 	done | sha256sum | cut -c1-32
 }
 
+# tool_id COMMAND...: words that change when one of these programs does. Asking each
+# for its version would cost more than the rest of a warm start.
+tool_id() {
+	local c p
+	for c; do
+		p=$(type -P "$c") || die_here "missing: $c; 'scripts/install-deps' installs what is needed"
+		stat -L -c '%n %s %Y' "$p"
+	done
+}
+
 # duration SECONDS: in words.
 duration() {
 	local s=$1
@@ -92,6 +103,7 @@ duration() {
 # timed NAME WORDS COMMAND...: run COMMAND, saying what it is and, from the last
 # time it succeeded, how long it takes. Its stdout and stderr go to a log file in
 # the cache; every 10 s a line tells how far it is. On failure: the end of the log.
+# As with cached, write it bare if COMMAND is a function of several steps.
 timed() {
 	local name=$1 what=$2 dir log last='' start=$SECONDS pid rc=0 next=10 el
 	shift 2
@@ -128,7 +140,9 @@ timed() {
 # cached KIND KEY BUILD [ARGUMENT...]: the path $TS_CACHE/KIND/KEY, on stdout. If
 # it is not there, BUILD is called as "BUILD PATH ARGUMENT..." to make PATH (a file
 # or a folder), which is moved into place when complete: nobody sees half of it,
-# and two that want the same wait for one another and build once.
+# and two that want the same wait for one another and build once. Write it bare,
+# "x=$(cached ...)" and nothing after it: behind "||" or in a condition bash would
+# not let an error end the builder.
 cached() {
 	local kind=$1 key=$2 build=$3 dir out tmp lock rc
 	shift 3
@@ -153,7 +167,7 @@ cached() {
 			if ((rc)); then
 				rm -rf "$tmp"
 				say "could not make $kind"
-				exit "$rc"
+				exit "${TS_STATUS_HERE:-1}"
 			fi
 			mv "$tmp" "$out"
 		fi
