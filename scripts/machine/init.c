@@ -43,7 +43,7 @@
 #define PROT_MTE 0x20
 #endif
 #ifndef HWCAP2_MTE
-#define HWCAP2_MTE (1 << 18)
+#define HWCAP2_MTE 0x40000
 #endif
 #define PAGE 4096UL
 #define GRANULE 16UL
@@ -107,7 +107,7 @@ static char *param(const char *name)
 
 	while ((p = strstr(p, name))) {
 		if ((p == cmdline || p[-1] == ' ') && p[len] == '=') {
-			size_t n = strcspn(p + len + 1, " \n");
+			size_t n = strcspn(p + len + 1, "\n ");
 
 			return strndup(p + len + 1, n);
 		}
@@ -314,14 +314,18 @@ static void find_tags(char *out, size_t size)
 			stg(page + i * GRANULE, pattern(i, round));
 		for (i = 0; i < PAGE / GRANULE; i++) {
 			if (ldg(page + i * GRANULE) != pattern(i, round)) {
-				snprintf(out, size, "broken granule %u of a page was given tag %u and has %u (a QEMU before 10.0?)",
-					 i, pattern(i, round), ldg(page + i * GRANULE));
+				snprintf(out, size,
+					 "broken granule %u of a page was given tag %u and has %u%s",
+					 i, pattern(i, round), ldg(page + i * GRANULE),
+					 " (a QEMU before 10.0?)");
 				return;
 			}
 		}
 		phys = pfn_of(page) * PAGE;
 		if (phys < ram || phys >= ram + ram_len) {
-			snprintf(out, size, "unknown page at 0x%llx is outside the RAM the host told of", phys);
+			snprintf(out, size,
+				 "unknown page at 0x%llx is outside the RAM the host told of",
+				 phys);
 			return;
 		}
 		at = base + (phys - ram) / 32;
@@ -338,7 +342,8 @@ static void find_tags(char *out, size_t size)
 		snprintf(out, size, "dram tags of RAM 0x%llx-0x%llx are in RAM at 0x%llx-0x%llx",
 			 ram, ram + ram_len - 1, base, base + len - 1);
 	else
-		snprintf(out, size, "hidden tags of the page at 0x%llx are not in RAM at 0x%llx", phys, at);
+		snprintf(out, size, "hidden tags of the page at 0x%llx are not in RAM at 0x%llx",
+			 phys, at);
 	close(mem);
 	munmap(page, PAGE);
 }
@@ -453,7 +458,9 @@ static void set_size(const struct proto_winsize *ws)
 /* A program would find no description of a terminal the guest does not know. */
 static char *known_term(char *env)
 {
-	static const char * const dirs[] = { "/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo" };
+	static const char * const dirs[] = {
+		"/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo",
+	};
 	const char *term = env + 5;
 	char path[200];
 	size_t i;
@@ -465,7 +472,8 @@ static char *known_term(char *env)
 		if (*term && !strchr(term, '/') && !access(path, R_OK))
 			return env;
 	}
-	return strstr(term, "256") ? (char *)"TERM=xterm-256color" : (char *)"TERM=vt100";
+	term = strstr(term, "256") ? "TERM=xterm-256color" : "TERM=vt100";
+	return (char *)term;
 }
 
 static void __attribute__((noreturn)) child(char **argv, char **envp, const int fds[3])
@@ -506,8 +514,10 @@ static void make_channels(int theirs[3])
 		theirs[0] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
 		if (theirs[0] < 0)
 			die("%s: %s", name, strerror(errno));
-		theirs[1] = theirs[2] = theirs[0];
-		s.in = s.out = m;
+		theirs[1] = theirs[0];
+		theirs[2] = theirs[0];
+		s.in = m;
+		s.out = m;
 		return;
 	}
 	for (i = 0; i < 3; i++) {
@@ -529,7 +539,7 @@ static void run(const char *data, size_t len)
 {
 	struct proto_run r;
 	const char *p = data + sizeof(r), *end = data + len;
-	uint32_t credit = STDIN_WINDOW, i;
+	uint32_t credit = STDIN_WINDOW, i, at;
 	int theirs[3];
 	char **v;
 
@@ -547,8 +557,9 @@ static void run(const char *data, size_t len)
 		if (p + n >= end)
 			die("a command to run that is cut off");
 		/* Two arrays in one, each with its NULL. */
-		v[i + (i >= r.argc)] = strdup(p);
-		if (!v[i + (i >= r.argc)])
+		at = i < r.argc ? i : i + 1;
+		v[at] = strdup(p);
+		if (!v[at])
 			die("out of memory");
 		p += n + 1;
 	}

@@ -58,13 +58,11 @@ static struct {
 	const char *preload;
 	char **env;
 	uint32_t envc;
-	char **qemu;
-	int qemuc;
-	char **cmd;
-	int cmdc;
+	char **qemu, **cmd;
+	int qemuc, cmdc;
 } o = { .boot_timeout = 120 };
 
-/* What ends a run for which it has a status of its own, in order of weight. */
+/* What the kernel says when it panics, and when it complains. */
 static const char * const panics[] = { "Kernel panic - not syncing" };
 
 static const char * const oopses[] = {
@@ -72,7 +70,8 @@ static const char * const oopses[] = {
 	"BUG: ", "WARNING: possible ", "WARNING: inconsistent lock state",
 	"WARNING: bad unlock balance", "WARNING: suspicious RCU usage", "WARNING: Nested lock",
 	"WARNING: lock held when returning", "WARNING: held lock freed", "INFO: task ",
-	"INFO: rcu", "rcu: INFO:", "UBSAN: ", "suspected memory leak", "ODEBUG: ", "DEBUG_LOCKS_WARN_ON(",
+	"INFO: rcu", "rcu: INFO:", "UBSAN: ", "suspected memory leak", "ODEBUG: ",
+	"DEBUG_LOCKS_WARN_ON(",
 	"INFO: possible ", "INFO: trying to register non-static key", "*** DEADLOCK ***",
 };
 
@@ -107,8 +106,10 @@ struct queue {
 	char *data;
 	size_t start, len, size;
 };
-static struct queue q_out = { .fd = STDOUT_FILENO }, q_err = { .fd = STDERR_FILENO },
-		    q_ctl = { .fd = -1 };
+
+static struct queue q_out = { .fd = STDOUT_FILENO };
+static struct queue q_err = { .fd = STDERR_FILENO };
+static struct queue q_ctl = { .fd = -1 };
 
 static double now(void)
 {
@@ -185,8 +186,10 @@ static void queue_add(struct queue *q, const void *data, size_t len)
 /* Returns 0, or the errno for which nothing more can be written. */
 static int queue_write(struct queue *q)
 {
-	/* Our output may be a blocking descriptor that others share: what poll()
-	 * promises is room for a page. */
+	/*
+	 * Our output may be a blocking descriptor that others share: what poll()
+	 * promises is room for a page.
+	 */
 	size_t n = q->len < 4096 ? q->len : 4096;
 	ssize_t w;
 
@@ -202,10 +205,21 @@ static int queue_write(struct queue *q)
 	return 0;
 }
 
+/* The guest's end is closed: what waits to be sent never will be. */
+static void lose_ctl(void)
+{
+	close(s.ctl);
+	s.ctl = -1;
+	q_ctl.fd = -1;
+	q_ctl.len = 0;
+}
+
 static void send_frame(enum proto_type type, const void *data, size_t len)
 {
 	struct proto_header h = { .len = (uint32_t)len, .type = type };
 
+	if (s.ctl < 0)
+		return;
 	queue_add(&q_ctl, &h, sizeof(h));
 	if (len)
 		queue_add(&q_ctl, data, len);
@@ -234,7 +248,8 @@ static void go_raw(void)
 	if (!o.interactive) {
 		/* Ctrl-C is for us: it ends the guest. All else is the command's. */
 		t.c_lflag |= ISIG;
-		t.c_cc[VQUIT] = t.c_cc[VSUSP] = _POSIX_VDISABLE;
+		t.c_cc[VQUIT] = _POSIX_VDISABLE;
+		t.c_cc[VSUSP] = _POSIX_VDISABLE;
 	}
 	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t))
 		return;
@@ -271,7 +286,7 @@ static void send_run(void)
 		go_raw();
 	s.stdin_open = !o.no_stdin;
 	if (!s.stdin_open)
-		send_frame(PROTO_STDIN, NULL, 0);
+		send_frame(PROTO_STDIN, "", 0);
 	s.running = true;
 }
 
@@ -338,8 +353,7 @@ static void from_guest(void)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		close(s.ctl);
-		s.ctl = q_ctl.fd = -1;
+		lose_ctl();
 		return;
 	}
 	s.frames_len += (size_t)n;
@@ -453,7 +467,7 @@ static void from_stdin(void)
 		return;
 	if (n <= 0) {
 		s.stdin_open = false;
-		send_frame(PROTO_STDIN, NULL, 0);
+		send_frame(PROTO_STDIN, "", 0);
 		return;
 	}
 	if (s.raw && o.interactive && memchr(buf, 0x1d, (size_t)n)) {
@@ -546,7 +560,8 @@ static void start_qemu(void)
 	close(ctl[1]);
 	close(log[1]);
 	close(err[1]);
-	s.ctl = q_ctl.fd = ctl[0];
+	s.ctl = ctl[0];
+	q_ctl.fd = ctl[0];
 	s.log = log[0];
 	s.err = err[0];
 	if (fcntl(s.ctl, F_SETFL, O_NONBLOCK) || fcntl(s.log, F_SETFL, O_NONBLOCK) ||
@@ -558,7 +573,6 @@ enum ending { END_NORMAL, END_TIMEOUT, END_BOOT, END_POWER_OFF, END_SIGNAL, END_
 
 static enum ending loop(int sigs)
 {
-
 	for (;;) {
 		double t = now(), limit = -1, left;
 		enum ending why = END_TIMEOUT;
@@ -570,7 +584,8 @@ static enum ending loop(int sigs)
 		if (s.wrong_tags)
 			return END_TAGS;
 		/* All its output has been read when its channels are closed. */
-		if (s.qemu_gone && s.ctl < 0 && s.log < 0 && s.err < 0 && !q_out.len && !q_err.len)
+		if (s.qemu_gone && s.ctl < 0 && s.log < 0 && s.err < 0 &&
+		    !q_out.len && !q_err.len)
 			return END_NORMAL;
 		if (o.timeout > 0)
 			limit = s.started + o.timeout;
@@ -618,12 +633,8 @@ static enum ending loop(int sigs)
 			from_qemu_stderr();
 		if (p[1].revents & (POLLIN | POLLHUP | POLLERR))
 			from_guest();
-		if (s.ctl >= 0 && p[1].revents & POLLOUT && queue_write(&q_ctl)) {
-			close(s.ctl);
-			s.ctl = q_ctl.fd = -1;
-		}
-		if (s.ctl < 0)
-			q_ctl.len = 0;
+		if (s.ctl >= 0 && p[1].revents & POLLOUT && queue_write(&q_ctl))
+			lose_ctl();
 		e = p[4].revents ? queue_write(&q_out) : 0;
 		if (e == EPIPE)
 			return END_PIPE;
@@ -649,7 +660,8 @@ static void tail_log(void)
 			lines++;
 	if (at)
 		at++;
-	say("the end of the kernel log%s%s:", o.log ? ", the whole is in " : "", o.log ? o.log : "");
+	say("the end of the kernel log%s%s:", o.log ? ", the whole is in " : "",
+	    o.log ? o.log : "");
 	for (; at < s.log_len; at++)
 		fputc(s.log_text[at], stderr);
 	if (s.log_text[s.log_len - 1] != '\n')
@@ -744,8 +756,7 @@ static int verdict(enum ending why)
 		say("QEMU was killed by signal %d after %.1f s: console lost",
 		    WTERMSIG(s.qemu_status), t);
 	else
-		say("the guest ended after %.1f s without telling the command's status: console lost",
-		    t);
+		say("the guest ended after %.1f s and told no status: console lost", t);
 	return ST_LOST;
 }
 
@@ -757,21 +768,26 @@ static double seconds(const char *opt, const char *arg)
 	errno = 0;
 	d = strtod(arg, &end);
 	if (errno || end == arg || *end || !(d >= 0) || d > 1e8)
-		die(ST_USAGE, "--%s: '%s' is not a number of seconds", opt, arg);
+		die(ST_USAGE, "--%s: '%s' is no number of s", opt, arg);
 	return d;
 }
 
 static void options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "tty", no_argument, NULL, 't' }, { "no-tty", no_argument, NULL, 'T' },
-		{ "interactive", no_argument, NULL, 'i' }, { "quiet", no_argument, NULL, 'q' },
-		{ "verbose", no_argument, NULL, 'v' }, { "no-stdin", no_argument, NULL, 'n' },
+		{ "tty", no_argument, NULL, 't' },
+		{ "no-tty", no_argument, NULL, 'T' },
+		{ "interactive", no_argument, NULL, 'i' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "no-stdin", no_argument, NULL, 'n' },
 		{ "no-strict", no_argument, NULL, 's' },
 		{ "timeout", required_argument, NULL, 'w' },
 		{ "boot-timeout", required_argument, NULL, 'b' },
-		{ "log", required_argument, NULL, 'l' }, { "expect", required_argument, NULL, 'x' },
-		{ "preload", required_argument, NULL, 'p' }, { "env", required_argument, NULL, 'e' },
+		{ "log", required_argument, NULL, 'l' },
+		{ "expect", required_argument, NULL, 'x' },
+		{ "preload", required_argument, NULL, 'p' },
+		{ "env", required_argument, NULL, 'e' },
 		{ "command-words", required_argument, NULL, 'c' },
 		{ 0 },
 	};
@@ -779,24 +795,51 @@ static void options(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
 		switch (c) {
-		case 't': o.tty = TTY_YES; break;
-		case 'T': o.tty = TTY_NO; break;
-		case 'i': o.interactive = true; break;
-		case 'q': o.quiet = true; break;
-		case 'v': o.verbose = true; break;
-		case 'n': o.no_stdin = true; break;
-		case 's': o.oops_ok = true; break;
-		case 'w': o.timeout = seconds("timeout", optarg); break;
-		case 'b': o.boot_timeout = seconds("boot-timeout", optarg); break;
-		case 'l': o.log = optarg; break;
-		case 'x': o.expect = optarg; break;
-		case 'p': o.preload = optarg; break;
+		case 't':
+			o.tty = TTY_YES;
+			break;
+		case 'T':
+			o.tty = TTY_NO;
+			break;
+		case 'i':
+			o.interactive = true;
+			break;
+		case 'q':
+			o.quiet = true;
+			break;
+		case 'v':
+			o.verbose = true;
+			break;
+		case 'n':
+			o.no_stdin = true;
+			break;
+		case 's':
+			o.oops_ok = true;
+			break;
+		case 'w':
+			o.timeout = seconds("timeout", optarg);
+			break;
+		case 'b':
+			o.boot_timeout = seconds("boot-timeout", optarg);
+			break;
+		case 'l':
+			o.log = optarg;
+			break;
+		case 'x':
+			o.expect = optarg;
+			break;
+		case 'p':
+			o.preload = optarg;
+			break;
 		case 'e':
 			o.env = must_realloc(o.env, sizeof(*o.env) * (o.envc + 1));
 			o.env[o.envc++] = optarg;
 			break;
-		case 'c': words = atoi(optarg); break;
-		default: exit(ST_USAGE);
+		case 'c':
+			words = atoi(optarg);
+			break;
+		default:
+			exit(ST_USAGE);
 		}
 	}
 	if (words < 1 || words > argc - optind - 1)

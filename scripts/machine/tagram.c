@@ -77,7 +77,7 @@ static void tagram_init(void)
 	tag_offset = (off_t)number("TAGRAM_OFFSET");
 	if (getenv("TAGRAM_NTH"))
 		nth = (unsigned int)number("TAGRAM_NTH");
-	debug = getenv("TAGRAM_DEBUG") != NULL;
+	debug = !!getenv("TAGRAM_DEBUG");
 	if (!ram_size || ram_size % 32 ||
 	    (unsigned long long)tag_offset + ram_size / 32 > ram_size) {
 		tell("the tags do not fit: %zu bytes of RAM, tags from %lld", ram_size,
@@ -90,7 +90,7 @@ __attribute__((destructor))
 static void tagram_exit(void)
 {
 	if (ram_size && !done)
-		tell("QEMU made no mapping of %zu bytes that could be its tag memory: the tags were not in guest RAM",
+		tell("QEMU mapped no %zu bytes for tags: the tags were not in guest RAM",
 		     ram_size / 32);
 }
 
