@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What "run" and "suite" share: see execute.h. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "execute.h"
+#include "near.h"
+#include "param.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+static const char *format_name_at(void *list, size_t i)
+{
+	(void)list;
+	return formats[i] ? formats[i]->name : NULL;
+}
+
+int execute_option(struct execute *ex, const struct command *cmd, int opt, const char *value)
+{
+	char near[256];
+	uint64_t n;
+
+	switch (opt) {
+	case 'f':
+		ex->format = format_find(value);
+		if (!ex->format)
+			return usage_error(cmd, "there is no format '%s'%s", value,
+					   near_text(value, format_name_at, NULL, near,
+						     sizeof(near)));
+		return EXIT_OK;
+	case 'o':
+		ex->output = value;
+		return EXIT_OK;
+	case 'c':
+		if (strcmp(value, "auto") && strcmp(value, "always") && strcmp(value, "never"))
+			return usage_error(cmd, "--color is auto, always or never, not '%s'", value);
+		ex->color = value;
+		return EXIT_OK;
+	case 's':
+		if (!parse_u64(value, false, &ex->seed))
+			return usage_error(cmd, "--seed wants a number, not '%s'", value);
+		ex->have_seed = true;
+		return EXIT_OK;
+	case 't':
+		if (!parse_u64(value, false, &n) || !n || n > 1000000)
+			return usage_error(cmd, "--time-limit wants seconds, 1 to 1000000, not '%s'",
+					   value);
+		ex->time_limit_s = (unsigned int)n;
+		return EXIT_OK;
+	}
+	return -1;
+}
+
+struct run_params *execute_add(struct execute *ex, const struct command *cmd,
+			       const struct scenario *s)
+{
+	struct run_params *more = realloc(ex->runs, (ex->nr_runs + 1) * sizeof(*more));
+
+	if (more)
+		ex->runs = more;
+	if (!more || !run_params_init(&ex->runs[ex->nr_runs], s)) {
+		problem(cmd, EXIT_NOT_HERE, "out of memory");
+		return NULL;
+	}
+	return &ex->runs[ex->nr_runs++];
+}
+
+void execute_free(struct execute *ex)
+{
+	for (size_t i = 0; i < ex->nr_runs; i++)
+		run_params_free(&ex->runs[i]);
+	free(ex->runs);
+	ex->runs = NULL;
+	ex->nr_runs = 0;
+}
+
+/* Wait for a key; 'q' ends it, 'g' goes on without waiting. */
+static int wait_key(void)
+{
+	static const char prompt[] = "   [space: go on, g: go on to the end, q: quit] ";
+	struct termios old, raw;
+	char c = 0;
+	bool tty = !tcgetattr(STDIN_FILENO, &old);
+
+	fputs(prompt, stderr);
+	fflush(stderr);
+	if (tty) {
+		raw = old;
+		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+		raw.c_cc[VMIN] = 1;
+		raw.c_cc[VTIME] = 0;
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+	}
+	do {
+		ssize_t n = read(STDIN_FILENO, &c, 1);
+
+		if (n == 0 || (n < 0 && errno != EINTR) || (n < 0 && interrupted))
+			c = 'q';
+	} while (!c || !strchr(" \n\rgqGQ", c));
+	if (tty)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &old);
+	/* Take the prompt away again. */
+	fprintf(stderr, "\r%*s\r", (int)sizeof(prompt), "");
+	return c;
+}
+
+static void run_one(const struct run_options *opt, struct report *rep)
+{
+	struct runner *rn = runner_start(opt, report_event, rep);
+
+	if (!rn) {
+		fprintf(stderr, "tagscope: out of memory\n");
+		rep->verdicts[VERDICT_BROKEN]++;
+		return;
+	}
+	while (runner_dispatch(rn)) {
+		struct pollfd pfd = { .fd = runner_fd(rn), .events = POLLIN };
+
+		if (interrupted)
+			runner_abort(rn, "it was interrupted");
+		if (runner_waiting(rn)) {
+			int key = wait_key();
+
+			if (key == 'g' || key == 'G')
+				runner_set_step_mode(rn, false);
+			if (key == 'q' || key == 'Q') {
+				runner_abort(rn, "it was ended by the user");
+				interrupted = SIGINT;
+			}
+			runner_continue(rn);
+		}
+		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
+			runner_abort(rn, "poll failed");
+	}
+	runner_free(rn);
+}
+
+int execute(struct execute *ex, const struct command *cmd)
+{
+	struct report rep = { .format = ex->format, .out = stdout };
+	struct sigaction sa = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	uint32_t random;
+	int status;
+
+	if (ex->output) {
+		rep.out = fopen(ex->output, "we");
+		if (!rep.out) {
+			status = problem(cmd, EXIT_NOT_HERE, "cannot write to %s: %s", ex->output,
+					 strerror(errno));
+			goto out;
+		}
+	}
+	if (!ex->have_seed) {
+		/* Short enough to type again. */
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			random = (uint32_t)now_ns();
+		ex->seed = random;
+	}
+	if (!rep.format)
+		rep.format = format_default(rep.out);
+	rep.color = ex->color && strcmp(ex->color, "auto") ? !strcmp(ex->color, "always") :
+							    color_wanted(rep.out);
+	if (ex->step_mode && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
+		problem(cmd, 0, "there is no terminal to wait for keys on: going through without waiting");
+		ex->step_mode = false;
+	}
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGTTOU, &ignore, NULL);
+	rep.planned = (unsigned int)ex->nr_runs;
+	if (report_begin(&rep)) {
+		status = problem(cmd, EXIT_NOT_HERE, "out of memory");
+		goto out;
+	}
+	for (size_t i = 0; i < ex->nr_runs && !interrupted; i++) {
+		struct run_options opt = {
+			.params = &ex->runs[i],
+			.seed = ex->seed + (ex->per_round ? i / ex->per_round : 0),
+			.step_mode = ex->step_mode,
+			.time_limit_s = ex->time_limit_s,
+		};
+
+		run_one(&opt, &rep);
+	}
+	status = report_end(&rep) ? EXIT_FAILED : report_status(&rep);
+	if (interrupted)
+		status = EXIT_FAILED;
+out:
+	if (rep.out && rep.out != stdout && fclose(rep.out))
+		status = problem(cmd, EXIT_FAILED, "cannot write to %s: %s", ex->output,
+				 strerror(errno));
+	execute_free(ex);
+	return status;
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* workloads/mmap.c: anonymous memory mapped with PROT_MTE, touched sparsely or densely. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "scenario.h"
+
+/* Pages lie on per-CPU lists for a while after they are freed. */
+#define SETTLE_MS 5000
+
+struct area {
+	char *base;
+	size_t pages, stride;	/* every stride-th page is touched */
+	uint64_t seed;
+};
+
+static char *touched(const struct area *a, size_t i)
+{
+	return a->base + i * a->stride * page_size();
+}
+
+static void write_page(const struct area *a, size_t i)
+{
+	pattern_fill(touched(a, i), page_size(), a->seed, i);
+	tags_fill(touched(a, i), page_size(), a->seed, i);
+}
+
+/* What the program can see itself: its data and its tags, in all pages. */
+static void expect_contents(struct run *r, const struct area *a, const char *when)
+{
+	struct mismatch data = { .count = 0 }, tags = { .is_tag = true };
+
+	for (size_t i = 0; i < a->pages; i++) {
+		struct mismatch d = pattern_check(touched(a, i), page_size(), a->seed, i);
+		struct mismatch t = tags_check(touched(a, i), page_size(), a->seed, i);
+
+		if (d.count && !data.count)
+			data = d;
+		if (t.count && !tags.count)
+			tags = t;
+	}
+	expect_intact(r, data, "the data is what the program wrote, %s", when);
+	expect_intact(r, tags, "the tags are what the program set, %s", when);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * What the kernel says of all touched pages. Each page's block must be reserved, and
+ * count at least as many tagged pages as we have in it; no page may itself lie in
+ * tag storage. Returns in how many blocks they are.
+ */
+static size_t expect_storage(struct run *r, const struct area *a)
+{
+	size_t without = 0, in_storage = 0, untagged = 0, unreserved = 0, short_count = 0;
+	size_t nr_blocks = 0, raw_wrong = 0, ldg_wrong = 0;
+	int64_t *blocks = calloc(a->pages, sizeof(*blocks));
+
+	if (!blocks)
+		bail(r, "out of memory");
+	for (size_t i = 0; i < a->pages; i++) {
+		struct state_page page = page_now(r, 0, touched(a, i));
+		struct state_tags tags = tags_now(r, 0, touched(a, i));
+
+		blocks[i] = page.block;
+		without += !page.has_storage;
+		in_storage += page.in_tag_storage;
+		untagged += !page.tagged;
+		unreserved += page.block_state != BLOCK_RESERVED;
+		for (size_t g = 0; g < STATE_TAGS_PER_PAGE; g++) {
+			if (!tags.valid ||
+			    tags.tags[g] != tags_pattern_at(a->seed, i, g * MTE_GRANULE)) {
+				ldg_wrong++;
+				break;
+			}
+		}
+		raw_wrong += !tags.has_raw || !state_tags_agree(&tags);
+	}
+	qsort(blocks, a->pages, sizeof(*blocks), by_number);
+	for (size_t i = 0, run = 1; i < a->pages; i++, run++) {
+		struct state_block b;
+
+		if (i + 1 < a->pages && blocks[i + 1] == blocks[i])
+			continue;
+		nr_blocks++;
+		if (blocks[i] >= 0) {
+			b = block_now(r, (uint64_t)blocks[i]);
+			short_count += b.letter != BLOCK_RESERVED || b.tagged < run;
+		}
+		run = 0;
+	}
+	free(blocks);
+	expect_eq_u64(r, without, 0, "every touched page has tag storage");
+	expect_eq_u64(r, untagged, 0, "the kernel knows every touched page as tagged");
+	expect_eq_u64(r, unreserved, 0, "every touched page's block is reserved");
+	expect_eq_u64(r, short_count, 0, "each block counts all of the program's pages in it");
+	expect_eq_u64(r, in_storage, 0, "no touched page is itself part of tag storage");
+	expect_eq_u64(r, ldg_wrong, 0, "the kernel reads the tags that the program set");
+	expect_eq_u64(r, raw_wrong, 0, "the bytes in tag storage are those tags");
+	return nr_blocks;
+}
+
+static void first_page(struct run *r, struct area *a, const struct state_summary *start)
+{
+	struct state_page page;
+	struct state_summary s;
+
+	expect(r, !page_present(r, 0, a->base, &page), "no page is there before the first touch");
+	expect_eq_u64(r, summary_now(r).reserved_pages, start->reserved_pages,
+		      "mapping alone reserves nothing");
+
+	step(r, "The program writes to the first page. The kernel finds a data page, and takes the block of tag storage that holds this page's tags away from the page allocator: it is reserved.");
+	write_page(a, 0);
+	page = page_now(r, 0, a->base);
+	s = summary_now(r);
+	expect(r, page.has_storage, "the page has tag storage");
+	expect(r, page.vma_tagged && page.tagged, "the page is tagged, in a tagged mapping");
+	expect(r, !page.in_tag_storage, "the page is not itself part of tag storage");
+	expect_eq_u64(r, page.block_state, BLOCK_RESERVED, "its block is reserved");
+	expect_range(r, page.block_tagged, 1, 32 * s.block_pages,
+		     "its block counts the pages whose tags it holds");
+	expect_eq_u64(r, s.reserved_pages - start->reserved_pages, 1,
+		      "one more page has tag storage");
+	expect_range(r, s.blocks_reserved, start->blocks_reserved, start->blocks_reserved + 1,
+		     "at most one block more is reserved");
+	if (page.block >= 0)
+		note(r, "page 0x%" PRIx64 " has its tags in block %" PRId64 ", page 0x%" PRIx64
+		     " from byte %u on", page.pfn, page.block, page.tag_pfn, page.tag_offset);
+}
+
+static void check_faults(struct run *r, const struct area *a)
+{
+	unsigned int tag = tags_pattern_at(a->seed, 0, 0);
+	struct probe p;
+
+	step(r, "Tag checks go on. A pointer with the right tag works; one with a wrong tag is stopped by the processor, which compares with the tag in that block.");
+	if (mte_set_mode(MTE_SYNC))
+		bail_errno(r, "cannot switch tag checks on");
+	p = probe_load(ptr_with_tag(a->base, tag));
+	expect_eq_u64(r, (uint64_t)p.signal, 0, "a load through the right tag works");
+	p = probe_load(ptr_with_tag(a->base, tag ^ 1));
+	expect(r, p.signal == SIGSEGV && p.code == SEGV_MTESERR,
+	       "a load through a wrong tag is a tag check fault");
+	p = probe_store(ptr_with_tag(a->base, tag ^ 8), 1);
+	expect(r, p.signal == SIGSEGV && p.code == SEGV_MTESERR,
+	       "a store through a wrong tag is a tag check fault");
+	if (mte_set_mode(MTE_OFF))
+		bail_errno(r, "cannot switch tag checks off");
+}
+
+static void mmap_run(struct run *r)
+{
+	struct state_summary start = summary_now(r), full, end;
+	bool dense = !strcmp(param_str(r, "layout"), "dense");
+	struct area a = {
+		.pages = param_u64(r, "pages"),
+		/* Sparse: pages of which no two would share a block if they were contiguous. */
+		.stride = dense ? 1 : 32 * start.block_pages,
+		.seed = run_seed(r),
+	};
+	size_t len = a.pages * a.stride * page_size(), blocks;
+	struct state_page page;
+	uint64_t t;
+
+	step(r, "The program maps %zu MiB with PROT_MTE. Until it touches them no page is there, and nothing is taken from tag storage.",
+	     len >> 20);
+	a.base = mte_map(len, true);
+	if (!a.base)
+		bail_errno(r, "mmap of %zu bytes with PROT_MTE", len);
+	/* Huge pages are another scenario. */
+	if (madvise(a.base, len, MADV_NOHUGEPAGE) && errno != EINVAL)
+		bail_errno(r, "MADV_NOHUGEPAGE");
+	first_page(r, &a, &start);
+	check_faults(r, &a);
+
+	step(r, "It writes data and tags to %zu pages, %s.", a.pages,
+	     dense ? "one beside the other: up to 32 of them share a page of tag storage" :
+		     "far from one another in its address space");
+	t = now_ns();
+	for (size_t i = 0; i < a.pages; i++)
+		write_page(&a, i);
+	measure(r, "touch_time_per_page", "ns", (double)(now_ns() - t) / (double)a.pages);
+	full = summary_now(r);
+	expect_eq_u64(r, full.reserved_pages - start.reserved_pages, a.pages,
+		      "exactly the touched pages have tag storage");
+	expect_contents(r, &a, "while mapped");
+
+	step(r, "Now compare what the program sees with what the kernel says of each page, and with the bytes in tag storage.");
+	blocks = expect_storage(r, &a);
+	measure(r, "blocks_used", "blocks", (double)blocks);
+	measure(r, "pages_per_block", "pages", (double)a.pages / (double)blocks);
+	expect_range(r, blocks, (a.pages + 32 * start.block_pages - 1) / (32 * start.block_pages),
+		     a.pages, "the pages share blocks as the arithmetic allows");
+	expect_range(r, full.blocks_reserved, blocks, full.blocks,
+		     "the summary counts at least these blocks as reserved");
+
+	step(r, "The program drops one page with MADV_DONTNEED and touches it again: the data is gone, and so must be the tags.");
+	if (madvise(a.base, page_size(), MADV_DONTNEED))
+		bail_errno(r, "MADV_DONTNEED");
+	expect(r, !page_present(r, 0, a.base, &page), "the page is gone");
+	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages ==
+					start.reserved_pages + a.pages - 1),
+	       "it has no tag storage any more");
+	*(volatile char *)a.base;
+	expect_intact(r, tags_check_same(a.base, page_size(), 0), "read back, all its tags are 0");
+	write_page(&a, 0);
+	expect_contents(r, &a, "after that page was written again");
+
+	step(r, "It unmaps all. As the last tagged page of a block is freed, the block goes back to the page allocator.");
+	if (munmap(a.base, len))
+		bail_errno(r, "munmap");
+	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages == start.reserved_pages),
+	       "no more pages have tag storage than at the start");
+	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	       "no more blocks are reserved than at the start");
+	end = summary_now(r);
+	expect_range(r, end.release - start.release, blocks, UINT64_MAX,
+		     "the blocks were given back");
+	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
+	expect_range(r, end.reserved_pages_max, start.reserved_pages + a.pages, UINT64_MAX,
+		     "the high-water mark saw them");
+}
+
+static const struct scenario mmap_scenario = {
+	.name = "mmap",
+	.kind = SCENARIO_WORKLOAD,
+	.summary = "anonymous memory with PROT_MTE: touched, used, released",
+	.explanation =
+		"Memory mapped with PROT_MTE has a 4-bit tag for every 16 bytes; 32 pages' tags fill one page of tag storage. "
+		"As long as a block of tag storage holds no tags, the kernel uses it for data like any memory. "
+		"This scenario shows the life of such a block: it is taken when the first of its pages is tagged, "
+		"shared by the others, and given back when the last is freed. "
+		"Dense use costs 1 page of tag storage for 32 pages of data; sparse use may cost a block for each page.",
+	.groups = "quick",
+	.params = PARAMS(
+		P_UINT("pages", "256", 1, 65536, "how many pages are touched"),
+		P_ENUM("layout", "dense", "dense|sparse", "touched pages: neighbours, or far apart")),
+	.needs = NEED_DRAM_TAGS,
+	.min_memory = 128 << 20,
+	.time_limit_s = 120,
+	.run = mmap_run,
+};
+SCENARIO(mmap_scenario);
