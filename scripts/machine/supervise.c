@@ -45,6 +45,7 @@ enum {
 #define LINE_MAX_LEN	1024
 #define OUT_LIMIT	(256 * 1024)
 #define POWER_OFF_S	20
+#define LOG_EVERY_MS	20
 
 enum tty_mode { TTY_AUTO, TTY_YES, TTY_NO };
 
@@ -607,11 +608,17 @@ static enum ending loop(int sigs)
 				return why;
 			ms = left > 1e6 ? 1000000000 : (int)(left * 1000) + 1;
 		}
+		/*
+		 * The kernel log comes byte by byte: being woken for each would take
+		 * more time than the guest needs to boot. QEMU can write ahead.
+		 */
+		if (s.log >= 0 && !s.qemu_gone && (ms < 0 || ms > LOG_EVERY_MS))
+			ms = LOG_EVERY_MS;
 		struct pollfd p[] = {
 			{ sigs, POLLIN, 0 },
 			{ s.ctl, (room ? POLLIN : 0) | (q_ctl.len ? POLLOUT : 0), 0 },
-			{ s.log, POLLIN, 0 },
 			{ s.err, POLLIN, 0 },
+			{ s.qemu_gone ? s.log : -1, POLLIN, 0 },
 			{ q_out.len ? q_out.fd : -1, POLLOUT, 0 },
 			{ q_err.len ? q_err.fd : -1, POLLOUT, 0 },
 			{ s.running && s.stdin_open && s.credit && !s.done ? STDIN_FILENO : -1,
@@ -627,9 +634,9 @@ static enum ending loop(int sigs)
 		}
 		if (p[0].revents)
 			on_signal(sigs);
-		if (p[2].revents)
+		if (s.log >= 0)
 			from_log();
-		if (p[3].revents)
+		if (p[2].revents)
 			from_qemu_stderr();
 		if (p[1].revents & (POLLIN | POLLHUP | POLLERR))
 			from_guest();
