@@ -104,6 +104,7 @@ static void say(struct run *r, const char *type, const char *text)
 /* End this process, and with it the scenario: the runner kills the rest. */
 static void __attribute__((noreturn)) end_with(struct run *r, const char *type, const char *text)
 {
+	fflush(NULL);
 	say(r, type, text);
 	_exit(RUN_EXIT_ENDED);
 }
@@ -518,6 +519,7 @@ static void __attribute__((noreturn)) role_main(struct run *r, const struct role
 			bail(r, "cannot confine role %s: %s", role->name, why);
 	}
 	fn(r, arg);
+	fflush(NULL);
 	_exit(0);
 }
 
@@ -777,6 +779,7 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	}
 	s->run(&r);
 	finish_roles(&r);
+	fflush(NULL);
 	o = object("end");
 	add_state(&r, o);
 	say_json(&r, o);

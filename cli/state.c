@@ -847,12 +847,15 @@ int state_switch_get(struct state *st, const char *name, uint64_t *value)
 	err = read_file(st, file, &text);
 	if (err)
 		return err;
-	text[strcspn(text, "\n")] = '\0';
+	/* One line; a debugfs value may also come without its end. */
+	if (strchr(text, '\n') && strchr(text, '\n')[1] == '\0')
+		*strchr(text, '\n') = '\0';
 	/* debugfs shows booleans as Y and N. */
 	if (!strcmp(text, "Y") || !strcmp(text, "N"))
 		*value = *text == 'Y';
 	else if (!parse_u64(text, false, value))
-		err = fail(st, -EPROTO, "%s/%s: not a number: '%.40s'", st->root, file, text);
+		err = fail(st, -EPROTO, "%s/%s: not a number: '%.*s'", st->root, file,
+			   (int)strcspn(text, "\n"), text);
 	free(text);
 	return err;
 }

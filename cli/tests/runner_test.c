@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The runner, on scenarios that behave in one way each (scenarios/behaviours.c). */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kselftest_harness.h>
+
+#include "registry.h"
+#include "runner.h"
+
+struct heard {
+	unsigned int starts, steps, results, notes, measures, outputs, ends, waits;
+	unsigned int passed, failed;
+	enum verdict verdict;
+	char reason[1200];
+	char details[4096];	/* of failed results */
+	char all[16384];	/* all texts, a line each */
+	uint64_t ns;
+	uint64_t random;
+	bool had_state;
+};
+
+static void hear(void *ctx, const struct event *ev)
+{
+	struct heard *h = ctx;
+	size_t len = strlen(h->all);
+
+	if (ev->text && len + strlen(ev->text) + strlen(ev->role) + 4 < sizeof(h->all))
+		sprintf(h->all + len, "%s|%s\n", ev->role, ev->text);
+	switch (ev->type) {
+	case EVENT_START:
+		h->starts++;
+		break;
+	case EVENT_STEP:
+		h->steps++;
+		h->had_state |= ev->state != NULL;
+		break;
+	case EVENT_RESULT:
+		h->results++;
+		if (ev->ok)
+			h->passed++;
+		else
+			h->failed++;
+		len = strlen(h->details);
+		if (ev->detail && len + strlen(ev->detail) + 2 < sizeof(h->details))
+			sprintf(h->details + len, "%s\n", ev->detail);
+		break;
+	case EVENT_MEASURE:
+		h->measures++;
+		break;
+	case EVENT_NOTE:
+		h->notes++;
+		break;
+	case EVENT_OUTPUT:
+		h->outputs++;
+		break;
+	case EVENT_END:
+		h->ends++;
+		h->verdict = ev->end->verdict;
+		h->ns = ev->end->ns;
+		snprintf(h->reason, sizeof(h->reason), "%s", ev->end->reason);
+		break;
+	}
+}
+
+static void count_wait(void *ctx)
+{
+	((struct heard *)ctx)->waits++;
+}
+
+/* Run it; set: "a=b" or NULL. */
+static struct heard *run_it(const char *name, const char *set, const char *set2, uint64_t seed,
+			    bool step_mode)
+{
+	const struct scenario *s = scenario_find(name);
+	struct heard *h = calloc(1, sizeof(*h));
+	struct run_params p;
+	struct run_options opt = { .params = &p, .seed = seed, .step_mode = step_mode };
+	char why[500];
+	enum verdict v;
+
+	if (!s || !h || !run_params_init(&p, s) ||
+	    (set && !run_params_set(&p, set, why, sizeof(why))) ||
+	    (set2 && !run_params_set(&p, set2, why, sizeof(why)))) {
+		fprintf(stderr, "cannot set up %s\n", name);
+		exit(1);
+	}
+	v = run_to_end(&opt, hear, count_wait, h);
+	run_params_free(&p);
+	if (h->starts != 1 || h->ends != 1 || v != h->verdict) {
+		fprintf(stderr, "%s: %u starts, %u ends, verdicts %d and %d\n", name, h->starts,
+			h->ends, v, h->verdict);
+		exit(1);
+	}
+	return h;
+}
+
+struct expected {
+	const char *name;
+	enum verdict verdict;
+	unsigned int passed, failed;
+	const char *reason;	/* a part of it */
+	const char *heard;	/* a part of what it says, or NULL */
+};
+
+static const struct expected expected[] = {
+	{ "passes", VERDICT_PASS, 4, 0, "", "|one is one # not a directive" },
+	{ "fails", VERDICT_FAIL, 1, 4, "4 of 5 results failed", NULL },
+	{ "requires", VERDICT_FAIL, 1, 1, "could not go on", NULL },
+	{ "crashes", VERDICT_FAIL, 1, 0, "Segmentation fault at address 0x18", NULL },
+	{ "aborts", VERDICT_FAIL, 1, 0, "signal 6", NULL },
+	{ "exits", VERDICT_FAIL, 1, 0, "exited, status 0, before its end", NULL },
+	{ "says-nothing", VERDICT_FAIL, 0, 0, "without having checked anything", NULL },
+	{ "skips", VERDICT_SKIP, 0, 0, "there is no moon here", NULL },
+	{ "bails", VERDICT_BROKEN, 1, 0, "writing the file: No space left on device", NULL },
+	{ "wrong-param", VERDICT_BROKEN, 1, 0, "'undeclared', which it did not declare", NULL },
+	{ "needs-memory", VERDICT_SKIP, 0, 0, "MiB of memory are too few", NULL },
+	{ "probes", VERDICT_PASS, 4, 0, "", NULL },
+	{ "patterns", VERDICT_PASS, 5, 0, "", NULL },
+	{ "denied-role", VERDICT_FAIL, 0, 1, "role user made the system call getcwd", "user|about to call" },
+	{ "denied-self", VERDICT_FAIL, 1, 1, "made the system call getcwd", NULL },
+	{ "role-crashes", VERDICT_FAIL, 1, 1, "1 of 2 results failed", "user|the user crashed: Segmentation" },
+	{ "role-crash-seen", VERDICT_PASS, 1, 0, "", NULL },
+	{ "role-killed", VERDICT_PASS, 2, 0, "", NULL },
+	{ "role-bails", VERDICT_BROKEN, 1, 0, "user: the role has had enough", NULL },
+	{ "floods", VERDICT_PASS, 5000, 0, "", NULL },
+};
+
+TEST(behaviours)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		const struct expected *e = &expected[i];
+		struct heard *h = run_it(e->name, NULL, NULL, 1, false);
+
+		EXPECT_EQ(e->verdict, h->verdict) TH_LOG("%s: %s", e->name, h->reason);
+		EXPECT_EQ(e->passed, h->passed) TH_LOG("%s", e->name);
+		EXPECT_EQ(e->failed, h->failed) TH_LOG("%s: %s", e->name, h->details);
+		EXPECT_NE(NULL, strstr(h->reason, e->reason)) TH_LOG("%s: %s", e->name, h->reason);
+		EXPECT_EQ(!*e->reason, !*h->reason) TH_LOG("%s: %s", e->name, h->reason);
+		if (e->heard) {
+			EXPECT_NE(NULL, strstr(h->all, e->heard)) TH_LOG("%s: %s", e->name, h->all);
+		}
+		EXPECT_EQ(NULL, strstr(h->all, "never said")) TH_LOG("%s: %s", e->name, h->all);
+		free(h);
+	}
+}
+
+TEST(details_of_failures)
+{
+	struct heard *h = run_it("fails", NULL, NULL, 1, false);
+
+	EXPECT_NE(NULL, strstr(h->details, "got 1, wanted 2; 1, scenarios/behaviours.c:"))
+		TH_LOG("%s", h->details);
+	EXPECT_NE(NULL, strstr(h->details, "got 5, wanted 6 to 7; "));
+	EXPECT_NE(NULL, strstr(h->details, "got 'x', wanted 'y'; "));
+	EXPECT_NE(NULL, strstr(h->details, "errno == -1, scenarios/"));
+	free(h);
+}
+
+TEST(output_is_captured_line_by_line)
+{
+	struct heard *h = run_it("passes", NULL, NULL, 1, false);
+
+	EXPECT_EQ(3, h->outputs);
+	EXPECT_NE(NULL, strstr(h->all, "|a line on stdout\n| tab?\n|without an end\n"))
+		TH_LOG("%s", h->all);
+	free(h);
+	h = run_it("floods", NULL, NULL, 1, false);
+	EXPECT_EQ(2000, h->outputs);
+	free(h);
+}
+
+TEST(a_time_limit)
+{
+	struct heard *h = run_it("hangs", NULL, NULL, 1, false);
+
+	EXPECT_EQ(VERDICT_FAIL, h->verdict);
+	EXPECT_STREQ("its time limit of 1 s is over, in the step \"Now it hangs.\"", h->reason);
+	EXPECT_EQ(1, h->passed);
+	EXPECT_LE(1000000000, h->ns);
+	EXPECT_GT(5000000000, h->ns);
+	free(h);
+}
+
+TEST(steps_wait)
+{
+	struct heard *h = run_it("passes", NULL, NULL, 1, true);
+
+	EXPECT_EQ(2, h->steps);
+	EXPECT_EQ(2, h->waits);
+	EXPECT_EQ(VERDICT_PASS, h->verdict);
+	free(h);
+	h = run_it("passes", NULL, NULL, 1, false);
+	EXPECT_EQ(0, h->waits);
+	free(h);
+}
+
+/* As the terminal UI does: waiting is longer than the time limit, and does not count. */
+TEST(waiting_does_not_count)
+{
+	struct heard *h = calloc(1, sizeof(*h));
+	struct run_params p;
+	struct run_options opt = { .params = &p, .step_mode = true, .time_limit_s = 1 };
+	struct runner *rn;
+
+	ASSERT_NE(NULL, h);
+	ASSERT_TRUE(run_params_init(&p, scenario_find("passes")));
+	rn = runner_start(&opt, hear, h);
+	ASSERT_NE(NULL, rn);
+	while (runner_dispatch(rn)) {
+		struct pollfd pfd = { .fd = runner_fd(rn), .events = POLLIN };
+
+		if (runner_waiting(rn) && !h->waits) {
+			h->waits++;
+			/* Nothing happens meanwhile, and the descriptor says so. */
+			EXPECT_EQ(0, poll(&pfd, 1, 1300));
+			EXPECT_TRUE(runner_dispatch(rn));
+			EXPECT_TRUE(runner_waiting(rn));
+			EXPECT_EQ(1, h->steps);
+			/* The rest goes through without. */
+			runner_set_step_mode(rn, false);
+			runner_continue(rn);
+		}
+		ASSERT_EQ(1, poll(&pfd, 1, 10000));
+	}
+	runner_free(rn);
+	EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s", h->reason);
+	EXPECT_EQ(2, h->steps);
+	EXPECT_GT(1000000000, h->ns);
+	run_params_free(&p);
+	free(h);
+}
+
+static bool alive(int pid)
+{
+	char path[64], stat[256] = "", *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = '\0';
+	fclose(f);
+	p = strrchr(stat, ')');
+	return p && p[2] != 'Z';
+}
+
+TEST(aborting)
+{
+	struct heard *h = calloc(1, sizeof(*h));
+	struct run_params p;
+	struct run_options opt = { .params = &p };
+	struct runner *rn;
+	pid_t pid;
+
+	ASSERT_TRUE(run_params_init(&p, scenario_find("hangs")));
+	rn = runner_start(&opt, hear, h);
+	ASSERT_NE(NULL, rn);
+	ASSERT_LT(0, runner_pid(rn));
+	runner_abort(rn, "enough");
+	while (runner_dispatch(rn)) {
+		struct pollfd pfd = { .fd = runner_fd(rn), .events = POLLIN };
+
+		ASSERT_EQ(1, poll(&pfd, 1, 10000));
+	}
+	EXPECT_EQ(VERDICT_FAIL, h->verdict);
+	EXPECT_STREQ("enough", h->reason);
+	EXPECT_EQ(0, runner_pid(rn));
+	runner_free(rn);
+	/* Freed amid its life it dies too, without an event. */
+	memset(h, 0, sizeof(*h));
+	rn = runner_start(&opt, hear, h);
+	ASSERT_NE(NULL, rn);
+	pid = runner_pid(rn);
+	runner_free(rn);
+	EXPECT_EQ(0, h->ends);
+	EXPECT_FALSE(alive(pid));
+	run_params_free(&p);
+	free(h);
+}
+
+TEST(a_seed_repeats_a_run)
+{
+	struct heard *a = run_it("passes", NULL, NULL, 5, false);
+	struct heard *b = run_it("passes", NULL, NULL, 5, false);
+	struct heard *c = run_it("passes", NULL, NULL, 6, false);
+
+	EXPECT_NE(NULL, strstr(a->all, "seed 5, random"));
+	EXPECT_STREQ(a->all, b->all);
+	EXPECT_NE(0, strcmp(strstr(a->all, "random"), strstr(c->all, "random")));
+	free(a);
+	free(b);
+	free(c);
+}
+
+TEST(parameters_reach_the_scenario)
+{
+	struct heard *h = run_it("passes", "flag=yes", NULL, 1, false);
+	struct run_params p;
+	char why[500];
+
+	EXPECT_EQ(VERDICT_FAIL, h->verdict);
+	EXPECT_NE(NULL, strstr(h->details, "got 'a', wanted 'b'"));
+	free(h);
+	h = run_it("passes", "flag=yes", "word=b", 1, false);
+	EXPECT_EQ(VERDICT_PASS, h->verdict);
+	free(h);
+	ASSERT_TRUE(run_params_init(&p, scenario_find("passes")));
+	EXPECT_FALSE(run_params_set(&p, "wrod=b", why, sizeof(why)));
+	EXPECT_NE(NULL, strstr(why, "did you mean 'word'?")) TH_LOG("%s", why);
+	EXPECT_FALSE(run_params_set(&p, "n=10", why, sizeof(why)));
+	EXPECT_NE(NULL, strstr(why, "1 to 9")) TH_LOG("%s", why);
+	EXPECT_FALSE(run_params_set(&p, "n", why, sizeof(why)));
+	run_params_free(&p);
+}
+
+TEST(roles)
+{
+	struct heard *h = run_it("roles", NULL, NULL, 1, false);
+
+	EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+	EXPECT_NE(NULL, strstr(h->all, "user|the user is here"));
+	EXPECT_NE(NULL, strstr(h->all, "user|uid"));
+	EXPECT_NE(NULL, strstr(h->all, "user|the user can say things"));
+	free(h);
+}
+
+/* Whatever way it ends, nothing that it started is left. */
+TEST(nothing_is_left_behind)
+{
+	static const struct {
+		const char *set;
+		enum verdict verdict;
+	} ways[] = { { NULL, VERDICT_PASS }, { "crash=yes", VERDICT_FAIL }, { "hang=yes", VERDICT_FAIL } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		char path[] = "/tmp/tagscope-pids-XXXXXX", set[64];
+		int fd = mkstemp(path), pid, n = 0;
+		struct heard *h;
+		FILE *f;
+
+		ASSERT_LE(0, fd);
+		/* For the ordinary user that a role is. */
+		ASSERT_EQ(0, fchmod(fd, 0666));
+		close(fd);
+		snprintf(set, sizeof(set), "file=%s", path);
+		h = run_it("orphans", set, ways[i].set, 1, false);
+		EXPECT_EQ(ways[i].verdict, h->verdict) TH_LOG("%s", h->reason);
+		f = fopen(path, "r");
+		ASSERT_NE(NULL, f);
+		while (fscanf(f, "%d", &pid) == 1) {
+			n++;
+			EXPECT_FALSE(alive(pid)) TH_LOG("process %d lives", pid);
+		}
+		EXPECT_EQ(3, n);
+		fclose(f);
+		unlink(path);
+		free(h);
+	}
+}
+
+TEST(switches_are_restored)
+{
+	static const char *const ways[] = { NULL, "crash=yes" };
+	char dir[] = "/tmp/tagscope-test-XXXXXX", cmd[600];
+	struct state *st;
+	uint64_t v;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(cmd, sizeof(cmd), "cp -r '%s/good/.' '%s'", FIXTURES, dir);
+	ASSERT_EQ(0, system(cmd));
+	ASSERT_EQ(0, setenv("TAGSCOPE_DEBUGFS", dir, 1));
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct heard *h = run_it("sets-switch", ways[i], NULL, 1, false);
+
+		EXPECT_EQ(ways[i] ? VERDICT_FAIL : VERDICT_PASS, h->verdict)
+			TH_LOG("%s\n%s", h->reason, h->details);
+		EXPECT_EQ(2, h->passed);
+		EXPECT_NE(NULL, strstr(h->all, "switch choose_other_page is now 1"));
+		ASSERT_EQ(0, state_open(&st));
+		ASSERT_EQ(0, state_switch_get(st, "choose_other_page", &v));
+		EXPECT_EQ(0, v);
+		state_close(st);
+		free(h);
+	}
+	/* With a state to be read, steps carry it. */
+	{
+		struct heard *h = run_it("passes", NULL, NULL, 1, false);
+
+		EXPECT_TRUE(h->had_state);
+		free(h);
+	}
+	snprintf(cmd, sizeof(cmd), "rm -r '%s'", dir);
+	EXPECT_EQ(0, system(cmd));
+}
+
+TEST_HARNESS_MAIN

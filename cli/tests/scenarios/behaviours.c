@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Scenarios that behave in one way each, for the tests of the runner. They need
+ * nothing and run on any machine; only the test program has them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "scenario.h"
+
+#define BEHAVIOUR(fn, name_, limit, ...)                                       \
+	static const struct scenario fn##_scenario = {                         \
+		.name = name_,                                                 \
+		.summary = "for tests of the runner",                          \
+		.explanation = "Nothing for a class.",                         \
+		.groups = "behaviour",                                         \
+		.time_limit_s = limit,                                         \
+		.run = fn,                                                     \
+		__VA_ARGS__                                                    \
+	};                                                                     \
+	SCENARIO(fn##_scenario)
+
+static void passes(struct run *r)
+{
+	step(r, "First, <&\"> and # \\ are said.");
+	expect(r, true, "one is one # not a directive");
+	measure(r, "answer", "1", 42);
+	measure(r, "third", "ns", 1.0 / 3);
+	note(r, "seed %" PRIu64 ", random %" PRIu64, run_seed(r), rnd_below(r, 1000000));
+	step(r, "Second.");
+	expect_eq_u64(r, param_u64(r, "n") * 2, 2 * param_u64(r, "n"), "twice is twice");
+	expect_range(r, param_u64(r, "size"), 4096, 1 << 30, "the size is in range");
+	expect_str(r, param_str(r, "word"), param_bool(r, "flag") ? "b" : "a", "the word fits the flag");
+	printf("a line on stdout\n\ttab\001\nwithout an end");
+}
+BEHAVIOUR(passes, "passes", 10,
+	  .params = PARAMS(P_UINT("n", "3", 1, 9, "a number"), P_SIZE("size", "4K", 4096, 1 << 30, "a size"),
+			   P_BOOL("flag", "no", "a flag"), P_ENUM("word", "a", "a|b", "a word")));
+
+static void fails(struct run *r)
+{
+	step(r, "It fails.");
+	expect(r, true, "this holds");
+	expect_eq_u64(r, 1, 2, "one is two");
+	expect_range(r, 5, 6, 7, "five is six or seven");
+	expect_str(r, "x", "y", "x is y");
+	expect(r, errno == -1, "a condition");
+}
+BEHAVIOUR(fails, "fails", 10);
+
+static void requires(struct run *r)
+{
+	require(r, true, "this holds");
+	require(r, false, "this does not");
+	expect(r, true, "never said");
+}
+BEHAVIOUR(requires, "requires", 10);
+
+/* Not a constant, of which the compiler would complain. */
+static volatile int *volatile nowhere = (volatile int *)0x18;
+
+static void crashes(struct run *r)
+{
+	expect(r, true, "before the crash");
+	*nowhere = 1;
+	expect(r, true, "never said");
+}
+BEHAVIOUR(crashes, "crashes", 10);
+
+static void aborts(struct run *r)
+{
+	expect(r, true, "before the abort");
+	abort();
+}
+BEHAVIOUR(aborts, "aborts", 10);
+
+static void exits(struct run *r)
+{
+	expect(r, true, "before the exit");
+	exit(0);
+}
+BEHAVIOUR(exits, "exits", 10);
+
+static void hangs(struct run *r)
+{
+	expect(r, true, "before it hangs");
+	step(r, "Now it hangs.");
+	for (;;)
+		pause();
+}
+BEHAVIOUR(hangs, "hangs", 1);
+
+static void says_nothing(struct run *r)
+{
+	note(r, "nothing is checked");
+}
+BEHAVIOUR(says_nothing, "says-nothing", 10);
+
+static void skips(struct run *r)
+{
+	skip(r, "there is no %s here", "moon");
+}
+BEHAVIOUR(skips, "skips", 10);
+
+static void bails(struct run *r)
+{
+	expect(r, true, "before it bails");
+	errno = ENOSPC;
+	bail_errno(r, "writing the file");
+}
+BEHAVIOUR(bails, "bails", 10);
+
+static void wrong_param(struct run *r)
+{
+	expect(r, true, "before");
+	param_u64(r, "undeclared");
+}
+BEHAVIOUR(wrong_param, "wrong-param", 10);
+
+static void needs_kvm_and_more(struct run *r)
+{
+	expect(r, false, "never run");
+}
+BEHAVIOUR(needs_kvm_and_more, "needs-memory", 10, .min_memory = 1ULL << 60);
+
+static void probes(struct run *r)
+{
+	char *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = memfd_create("empty", 0);
+	char *beyond = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	struct probe a = probe_load(p), b = probe_store(p, 1), c = probe_load(beyond);
+
+	expect_eq_u64(r, (uint64_t)a.signal, 0, "a load works");
+	expect(r, b.signal == SIGSEGV && b.code == SEGV_ACCERR && b.addr == p,
+	       "a store to read-only memory is SIGSEGV there");
+	expect(r, c.signal == SIGBUS, "a load beyond the end of a file is SIGBUS");
+	/* Handlers are as before: this would be a crash of the scenario. */
+	expect(r, probe_load(p).signal == 0, "and after that a load works again");
+}
+BEHAVIOUR(probes, "probes", 10);
+
+static void patterns(struct run *r)
+{
+	static uint64_t a[512], b[512];
+	struct mismatch m;
+
+	pattern_fill(a, sizeof(a), 1, 7);
+	pattern_fill(b, sizeof(b), 1, 8);
+	expect_intact(r, pattern_check(a, sizeof(a), 1, 7), "what was written is found");
+	expect(r, pattern_check(a, sizeof(a), 1, 8).count == 512, "another id is another pattern");
+	expect(r, pattern_check(a, sizeof(a), 2, 7).count == 512, "another seed is another pattern");
+	expect(r, pattern_check(a + 1, 8, 1, 7).count == 1, "another offset is another word");
+	a[100] ^= 1ULL << 63;
+	m = pattern_check(a, sizeof(a), 1, 7);
+	expect(r, m.count == 1 && m.offset == 800 && m.got == a[100] && !m.is_tag,
+	       "one wrong bit is found, and where");
+}
+BEHAVIOUR(patterns, "patterns", 10);
+
+/* ---- Roles ------------------------------------------------------------------ */
+
+static const struct role user = {
+	.name = "user",
+	.summary = "an ordinary user",
+	.syscalls = SYSCALLS("getresuid", "capget", "getgroups", "setresuid", "getrlimit",
+			     "prlimit64"),
+};
+static const struct role hanger = { .name = "hanger", .summary = "hangs", .syscalls = SYSCALLS("pause", "ppoll") };
+static const struct role free_role = { .name = "free", .summary = "not confined" };
+
+struct shared {
+	struct gate *hello, *bye;
+	uint64_t random[2], uid, back, no_new_privs, files;
+};
+
+static void be_user(struct run *r, void *arg)
+{
+	struct shared *s = arg;
+	struct rlimit rl = { 0 };
+
+	s->uid = getuid();
+	s->back = setresuid(0, 0, 0) == 0;
+	s->no_new_privs = (uint64_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+	s->random[0] = rnd(r);
+	getrlimit(RLIMIT_NOFILE, &rl);
+	s->files = rl.rlim_cur;
+	note(r, "the user is here");
+	measure(r, "uid", "1", (double)s->uid);
+	expect(r, true, "the user can say things");
+	gate_open(s->hello);
+	if (!gate_wait(s->bye, 5000))
+		bail(r, "the gate stays closed");
+}
+
+static void roles(struct run *r)
+{
+	struct shared *s = shared_alloc(r, sizeof(*s));
+	struct child *c;
+
+	s->hello = gate_new(r);
+	s->bye = gate_new(r);
+	expect(r, !gate_wait(s->hello, 10), "a closed gate is closed");
+	c = role_spawn(r, &user, be_user, s);
+	require(r, gate_wait(s->hello, 5000), "the user opened the gate");
+	expect(r, role_wait(r, c, 20).timed_out, "the user still runs");
+	expect_eq_u64(r, s->uid, geteuid() ? geteuid() : 1000, "the user is an ordinary one");
+	if (!geteuid())
+		expect(r, !s->back, "the user cannot become root again");
+	expect_eq_u64(r, s->no_new_privs, 1, "no_new_privs is set");
+	expect_range(r, s->files, 1, 1024, "the user may open 1024 files at most");
+	expect(r, s->random[0] != rnd(r), "the user has random numbers of its own");
+	gate_open(s->bye);
+	expect_role_done(r, c, 5000);
+	expect_eq_u64(r, (uint64_t)role_wait(r, c, 0).status, 0, "its status can be asked again");
+}
+BEHAVIOUR(roles, "roles", 20, .roles = ROLES(&user));
+
+static void ask_for_more(struct run *r, void *arg)
+{
+	(void)arg;
+	note(r, "about to call getcwd");
+	syscall(SYS_getcwd, NULL, 0);
+	expect(r, false, "never said");
+}
+
+static void denied_role(struct run *r)
+{
+	struct child *c = role_spawn(r, &user, ask_for_more, NULL);
+
+	role_wait(r, c, 5000);
+	expect(r, true, "never said");
+}
+BEHAVIOUR(denied_role, "denied-role", 10, .kind = SCENARIO_ADVERSARY, .syscalls = SYSCALLS("memfd_create"),
+	  .roles = ROLES(&user));
+
+static void denied_self(struct run *r)
+{
+	expect(r, true, "before the call");
+	syscall(SYS_getcwd, NULL, 0);
+	expect(r, true, "never said");
+}
+BEHAVIOUR(denied_self, "denied-self", 10, .kind = SCENARIO_ADVERSARY, .syscalls = SYSCALLS("memfd_create"),
+	  .roles = ROLES(&user));
+
+static void do_crash(struct run *r, void *arg)
+{
+	(void)r;
+	(void)arg;
+	*nowhere = 1;
+}
+
+static void role_crashes(struct run *r)
+{
+	role_spawn(r, &user, do_crash, NULL);
+	sleep_ms(200);
+	expect(r, true, "the scenario did not look");
+}
+BEHAVIOUR(role_crashes, "role-crashes", 10, .roles = ROLES(&user));
+
+static void role_crash_seen(struct run *r)
+{
+	struct child *c = role_spawn(r, &user, do_crash, NULL);
+
+	expect_eq_u64(r, (uint64_t)role_wait(r, c, 5000).signal, SIGSEGV, "the role died of SIGSEGV");
+}
+BEHAVIOUR(role_crash_seen, "role-crash-seen", 10, .roles = ROLES(&user));
+
+static void hang_for_ever(struct run *r, void *arg)
+{
+	(void)r;
+	(void)arg;
+	for (;;)
+		pause();
+}
+
+/* Without O_CREAT, which in /tmp the kernel refuses for others' files. */
+static FILE *append_to(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	return fd < 0 ? NULL : fdopen(fd, "a");
+}
+
+/* Leaves all kinds of processes behind; their numbers go to a file, for the test. */
+static void leave_behind(struct run *r, void *arg)
+{
+	const char *path = arg;
+	FILE *f = append_to(path);
+	pid_t pid;
+
+	if (!f)
+		bail_errno(r, "%s", path);
+	pid = fork();
+	if (!pid) {
+		/* Out of the group, and its parent will be gone. */
+		setsid();
+		signal(SIGTERM, SIG_IGN);
+		pid = fork();
+		for (;;)
+			pause();
+	}
+	fprintf(f, "%d\n%d\n", getpid(), pid);
+	fclose(f);
+}
+
+static void orphans(struct run *r)
+{
+	char *path = strdup(param_str(r, "file"));
+	struct child *c = role_spawn(r, &free_role, leave_behind, path);
+	FILE *f;
+
+	role_spawn(r, &hanger, hang_for_ever, NULL);
+	expect_role_done(r, c, 5000);
+	f = append_to(path);
+	if (!f)
+		bail_errno(r, "%s", path);
+	fprintf(f, "%d\n", getpid());
+	fclose(f);
+	if (param_bool(r, "crash"))
+		raise(SIGKILL);
+	if (param_bool(r, "hang"))
+		hang_for_ever(r, NULL);
+}
+BEHAVIOUR(orphans, "orphans", 2, .roles = ROLES(&free_role, &hanger),
+	  .params = PARAMS(P_STRING("file", "/dev/null", "where to write the numbers"),
+			   P_BOOL("crash", "no", "die of SIGKILL"), P_BOOL("hang", "no", "do not end")));
+
+static void role_skips(struct run *r)
+{
+	expect(r, true, "before");
+	role_kill(r, role_spawn(r, &hanger, hang_for_ever, NULL));
+	expect(r, true, "a role that hangs can be killed");
+}
+BEHAVIOUR(role_skips, "role-killed", 10, .roles = ROLES(&hanger));
+
+static void do_bail(struct run *r, void *arg)
+{
+	(void)arg;
+	bail(r, "the role has had enough");
+}
+
+static void role_bails(struct run *r)
+{
+	struct child *c;
+
+	expect(r, true, "before");
+	c = role_spawn(r, &user, do_bail, NULL);
+	role_wait(r, c, 5000);
+	expect(r, true, "never said");
+}
+BEHAVIOUR(role_bails, "role-bails", 10, .roles = ROLES(&user));
+
+static void floods(struct run *r)
+{
+	for (int i = 0; i < 5000; i++)
+		expect(r, true, "result %d", i);
+	for (int i = 0; i < 2000; i++)
+		printf("output %d\n", i);
+}
+BEHAVIOUR(floods, "floods", 30);
+
+static void sets_switch(struct run *r)
+{
+	expect_eq_u64(r, switch_get(r, "choose_other_page"), 0, "the switch is as the fixture says");
+	switch_set(r, "choose_other_page", 1);
+	expect_eq_u64(r, summary_now(r).reserved_pages, 1009, "the summary is the fixture's");
+	if (param_bool(r, "crash"))
+		raise(SIGKILL);
+}
+BEHAVIOUR(sets_switch, "sets-switch", 10, .params = PARAMS(P_BOOL("crash", "no", "die of SIGKILL")));
