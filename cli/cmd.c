@@ -51,10 +51,12 @@ int bad_option(const struct command *cmd, int opt, char **argv)
 	}
 	if (opt == ':')
 		return usage_error(cmd, "option '%s' wants a value", argv[optind - 1]);
-	if (optopt && !strchr(argv[optind - 1], '='))
-		return usage_error(cmd, "unknown option '%s'", argv[optind - 1]);
-	return usage_error(cmd, "unknown option, or one that takes no value: '%s'",
-			   argv[optind - 1]);
+	/* getopt_long() sets optopt for an option it knows, and for a short one. */
+	if (optopt && !strncmp(argv[optind - 1], "--", 2))
+		return usage_error(cmd, "this option takes no value: '%s'", argv[optind - 1]);
+	if (optopt)
+		return usage_error(cmd, "unknown option '-%c'", optopt);
+	return usage_error(cmd, "unknown option '%s'", argv[optind - 1]);
 }
 
 static const char *scenario_name_at(void *list, size_t i)

@@ -478,6 +478,7 @@ static void finish(struct runner *rn, int wstatus)
 {
 	struct run_end end = { .steps = rn->steps };
 	struct event ev = { .type = EVENT_END, .end = &end };
+	char then[900];
 
 	/* What was said last may still be in the pipes. */
 	kill(-rn->pid, SIGKILL);
@@ -500,9 +501,10 @@ static void finish(struct runner *rn, int wstatus)
 	restore_switches(rn);
 	/* Whatever ended it: what was seen to be wrong stays wrong. */
 	if (rn->failed && (!rn->verdict_set || rn->verdict != VERDICT_FAIL)) {
+		snprintf(then, sizeof(then), "%.899s", rn->reason);
 		rn->verdict_set = 0;
-		conclude(rn, VERDICT_FAIL, "%u of %u results failed%s%.900s", rn->failed,
-			 rn->failed + rn->passed, *rn->reason ? "; then: " : "", rn->reason);
+		conclude(rn, VERDICT_FAIL, "%u of %u results failed%s%s", rn->failed,
+			 rn->failed + rn->passed, *then ? "; then: " : "", then);
 	}
 	if (!rn->passed && !rn->failed)
 		conclude(rn, VERDICT_FAIL, "it ended without having checked anything");

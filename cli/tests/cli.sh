@@ -1,0 +1,290 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The command line on this machine: statuses, messages, formats. TS_HOST is tagscope,
+# TS_TEST the same with the scenarios of scenarios/ and the sanitizers.
+set -uo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd)
+fixtures=$top/cli/tests/fixtures/good
+t=$TS_TEST
+unset TAGSCOPE_DEBUGFS
+
+# Wrong use: status 2, one line that names what is wrong and what to do.
+wrong() { # TEXT ARGUMENT...
+	local text=$1
+	shift
+	run 2 "$t" "$@" && complains "$text" && (($(wc -l <"$dir/err") == 1)) && [[ ! -s $dir/out ]]
+	ok "wrong use: ${*:-no command}" $?
+}
+wrong "did you mean 'run'?" rnu
+wrong "there are: list" zzzzzz
+wrong "did you mean 'passes'?" run pases
+wrong "which scenario?" run
+wrong "no parameter 'm'" run passes m=3
+wrong "wanted: 1 to 9" run passes n=10
+wrong "wanted: yes|no" run passes flag=perhaps
+wrong "wanted: a|b" run passes word=c
+wrong "comes before any scenario" run n=1 passes
+wrong "there is no format 'xml'" run --format xml passes
+wrong "unknown option '--fast'" run --fast passes
+wrong "takes no value: '--step=1'" run --step=1 passes
+wrong "unknown option '-x'" run -x passes
+wrong "wants a value" run passes --seed
+wrong "--seed wants a number" run --seed x passes
+wrong "--time-limit wants seconds" run --time-limit 0 passes
+wrong "no scenario fits" suite 'nosuch*'
+wrong "no scenario has a parameter 'x'" suite --matrix x=1
+wrong "--kind is" list --kind friendly
+wrong "go together" state --pid 1
+wrong "--blocks wants" state --blocks x
+wrong "20 to 60000" watch --interval 1
+wrong "there is: bash" completion fish
+run 2 "$t" && complains "Usage: tagscope COMMAND"
+ok "no command: usage on stderr" $?
+
+for c in list describe run suite watch state doctor completion; do
+	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
+	ok "help of $c" $?
+	cp "$dir/out" "$dir/help"
+	run 0 "$t" help $c && cmp -s "$dir/help" "$dir/out"
+	ok "help $c is the same" $?
+	# Whatever can be given is in the manual page too.
+	missing=$(sed -n 's/^  \(--[a-z-]*\).*/\1/p' "$dir/help" | while read -r o; do
+		grep -qF -- "${o//-/\\-}" "$top/docs/tagscope.1" || echo "$o"
+	done)
+	[[ -z $missing ]]
+	ok "the manual page has all options of $c" $?
+	[[ -z $missing ]] || echo "# missing: $missing"
+done
+
+# Statuses.
+while read -r status scenario; do
+	run "$status" "$t" run "$scenario"
+	ok "status of $scenario" $?
+done <<-'LIST'
+	0 passes
+	1 fails
+	1 crashes
+	1 hangs
+	1 says-nothing
+	3 bails
+	4 skips
+	4 needs-memory
+	1 denied-role
+LIST
+run 0 "$t" run passes skips && run 1 "$t" run fails bails skips passes && run 3 "$t" run bails skips passes &&
+	run 4 "$t" run skips needs-memory
+ok "statuses of several" $?
+run 1 "$t" run --time-limit 2 hangs && says "its time limit of 2 s is over"
+ok "--time-limit" $?
+
+# KTAP.
+run 1 "$t" run --seed 7 passes fails skips && cat >"$dir/want" <<-'END' && diff "$dir/want" <(grep -vE '# (measure|note)' "$dir/out" | sed 's/\(behaviours\.c:\).*/\1LINE/')
+	KTAP version 1
+	1..3
+	    KTAP version 1
+	    # Subtest: passes
+	    # seed 7 n=3 size=4K flag=no word=a
+	    # step 1: First, <&"> and # \ are said.
+	    ok 1 - one is one \# not a directive
+	    # step 2: Second.
+	    ok 2 - twice is twice
+	    ok 3 - the size is in range
+	    ok 4 - the word fits the flag
+	    # output: a line on stdout
+	    # output:  tab?
+	    # output: without an end
+	    1..4
+	ok 1 - passes
+	    KTAP version 1
+	    # Subtest: fails
+	    # seed 7
+	    # step 1: It fails.
+	    ok 1 - this holds
+	    not ok 2 - one is two
+	    # got 1, wanted 2; 1, scenarios/behaviours.c:LINE
+	    not ok 3 - five is six or seven
+	    # got 5, wanted 6 to 7; 5, scenarios/behaviours.c:LINE
+	    not ok 4 - x is y
+	    # got 'x', wanted 'y'; "x", scenarios/behaviours.c:LINE
+	    not ok 5 - a condition
+	    # errno == -1, scenarios/behaviours.c:LINE
+	    1..5
+	# fails: fail: 4 of 5 results failed
+	not ok 2 - fails
+	    KTAP version 1
+	    # Subtest: skips
+	    # seed 7
+	ok 3 - skips # SKIP there is no moon here
+	# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0
+END
+ok "KTAP" $?
+
+# JSON: each line is an object; numbers come back as they were.
+run 1 "$t" run --format json --seed 18446744073709551615 passes fails && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+ev = [json.loads(line) for line in open(sys.argv[1])]
+start = ev[0]
+assert start["event"] == "start" and start["scenario"] == "passes" and start["seed"] == 2**64 - 1, start
+assert start["params"] == {"n": 3, "size": 4096, "flag": False, "word": "a"}, start
+results = [e for e in ev if e["event"] == "result"]
+assert [e["ok"] for e in results] == [True] * 5 + [False] * 4, results
+assert all(("detail" in e) != e["ok"] for e in results)
+assert results[0]["text"] == "one is one # not a directive"
+third = [e for e in ev if e["event"] == "measure" and e["name"] == "third"][0]
+assert abs(third["value"] - 1 / 3) < 1e-12 and third["unit"] == "ns", third
+ends = [e for e in ev if e["event"] == "end"]
+assert [(e["verdict"], e["passed"], e["failed"]) for e in ends] == [("pass", 4, 0), ("fail", 1, 4)], ends
+assert ev[-1] == {"event": "totals", "pass": 1, "fail": 1, "broken": 0, "skip": 0}, ev[-1]
+times = [e["t_ns"] for e in ev if e.get("scenario") == "passes"]
+assert times == sorted(times)
+END
+ok "JSON" $?
+run 0 env TAGSCOPE_DEBUGFS="$fixtures" "$t" run --format json passes && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+ev = [json.loads(line) for line in open(sys.argv[1])]
+states = [e["state"] for e in ev if "state" in e]
+assert len(states) == 3, len(states)
+assert states[0]["policy"] == "cma" and states[0]["reserved_pages"] == 1009 and states[0]["pin_moved"] == 1027
+END
+ok "JSON carries the state at each step and at the end" $?
+
+# JUnit: the counts are those of the cases.
+run 1 "$t" run --format junit --output "$dir/junit.xml" passes fails skips bails crashes && python3 - "$dir/junit.xml" <<'END' 2>"$dir/err"
+import sys, xml.etree.ElementTree as E
+root = E.parse(sys.argv[1]).getroot()
+def count(e):
+    cases = list(e.iter("testcase"))
+    return [len(cases)] + [sum(c.find(w) is not None for c in cases) for w in ("failure", "error", "skipped")]
+def told(e):
+    return [int(e.get(k)) for k in ("tests", "failures", "errors", "skipped")]
+assert len(root) == 5
+for suite in list(root) + [root]:
+    assert count(suite) == told(suite), (suite.attrib, count(suite))
+assert told(root) == [4 + 5 + 1 + 2 + 2, 5, 1, 1], told(root)
+assert "First, <&\"> and # \\ are said." in root[0].find("system-out").text
+END
+ok "JUnit" $?
+[[ ! -s $dir/out ]]
+ok "--output leaves stdout alone" $?
+run 3 "$t" run --output /nonexistent/x passes && complains "/nonexistent/x"
+ok "--output that cannot be written" $?
+"$t" run passes >/dev/full 2>"$dir/err"
+(($? == 1)) && complains "cannot write the results: No space left on device"
+ok "results on a full disk" $?
+"$t" list >/dev/full 2>"$dir/err"
+(($? == 1)) && complains "No space left on device"
+ok "a list on a full disk" $?
+
+# Pretty; colours only where they are wanted.
+run 1 "$t" run --format pretty fails && says "FAILED fails: 1 of 5 results ok" "got 1, wanted 2" && ! grep -q $'\033' "$dir/out"
+ok "pretty, no colours into a file" $?
+run 1 "$t" run --format pretty --color always fails && grep -q $'\033\[' "$dir/out"
+ok "pretty, colours by force" $?
+awk 'length($0) > 100 { exit 1 }' <(sed $'s/\033\\[[0-9;]*m//g' "$dir/out")
+ok "pretty, no line is wider than 100" $?
+run 0 script -qec "$t run passes" /dev/null && says "PASSED" && grep -q $'\033\[' "$dir/out"
+ok "on a terminal pretty with colours is the default" $?
+run 0 script -qec "NO_COLOR=1 $t run passes" /dev/null && says "PASSED" && ! grep -q $'\033\[' "$dir/out"
+ok "NO_COLOR is heeded" $?
+run 0 "$t" run --step passes && complains "no terminal" && says "ok 4"
+ok "--step without a terminal goes through" $?
+printf '  ' | timeout 20 script -qec "$t run --step passes" /dev/null >"$dir/out" 2>&1 && says "PASSED" "go on"
+ok "--step with two keys" $?
+printf 'q' | timeout 20 script -qec "$t run --step passes passes" /dev/null >"$dir/out" 2>&1
+(($? == 1)) && says "ended by the user" && (($(grep -c FAILED "$dir/out") == 1))
+ok "--step and q" $?
+
+# A signal ends it all, and is a failure.
+"$t" run hangs passes >"$dir/out" 2>"$dir/err" &
+pid=$!
+sleep 0.4
+kill -INT $pid 2>/dev/null || kill -TERM $pid
+kill -TERM $pid 2>/dev/null
+rc=0
+wait $pid || rc=$?
+((rc == 1)) && says "interrupted" && ! grep -q 'ok 2' "$dir/out"
+ok "SIGTERM" $?
+
+# suite
+run 0 "$t" suite --list --matrix n=1,2 --matrix word=a,b passes && cat >"$dir/want" <<-'END' && diff "$dir/want" "$dir/out"
+	passes n=1 size=4K flag=no word=a
+	passes n=1 size=4K flag=no word=b
+	passes n=2 size=4K flag=no word=a
+	passes n=2 size=4K flag=no word=b
+END
+ok "suite: a matrix" $?
+run 1 "$t" suite --matrix word=a,b 'pass*' && says "1..2" "pass:1 fail:1"
+ok "suite: runs it, and goes on after a failure" $?
+run 0 "$t" suite --repeat 3 --seed 10 passes && says "seed 10" "seed 11" "seed 12" "1..3"
+ok "suite: --repeat" $?
+run 2 "$t" suite --matrix n=1,99 passes && complains "'99'"
+ok "suite: a value out of range" $?
+run 0 "$t" suite --list --group behaviour && (($(wc -l <"$dir/out") > 20)) && ! grep -q '^mmap' "$dir/out"
+ok "suite: --group" $?
+
+# state, from files
+export TAGSCOPE_DEBUGFS=$fixtures
+run 0 "$t" state --blocks 12+3 && says "reserved" && (($(wc -l <"$dir/out") == 4))
+ok "state: blocks" $?
+sed 's/ 8192$/ 64/; s/ 8192 2048$/ 64 36/' "$fixtures/regions" >"$dir/regions"
+cp -r "$fixtures" "$dir/fix" && cp "$dir/regions" "$dir/fix/regions"
+export TAGSCOPE_DEBUGFS=$dir/fix
+run 0 "$t" state && says "policy               cma" "reserved_pages       1009" "fdpcirPufdpcirPu" "region 1"
+ok "state: summary and map" $?
+run 0 "$t" state --json && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+s = json.load(open(sys.argv[1]))
+assert s["policy"] == "cma" and s["pin_moved"] == 1027
+assert [r["blocks"] for r in s["region"]] == [64, 36]
+assert s["region"][1]["map"][0] == [64, 1, "f"], s["region"][1]["map"][0]
+assert sum(run[1] for r in s["region"] for run in r["map"]) == 100
+END
+ok "state: JSON" $?
+run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1009"
+ok "watch: lines" $?
+echo "version 2" >"$dir/fix/summary"
+run 3 "$t" state && complains "$dir/fix/summary" "version 2"
+ok "state: another version" $?
+export TAGSCOPE_DEBUGFS=/nonexistent
+run 3 "$t" state && complains "/nonexistent"
+ok "state: nothing there" $?
+run 3 "$t" watch --plain && complains "/nonexistent"
+ok "watch: nothing there" $?
+unset TAGSCOPE_DEBUGFS
+
+# What is built for this machine: all scenarios are there, and none pretends to run.
+run 0 "$TS_HOST" list --names && diff <(cd "$top" && ls workloads/*.c adversarial/*.c 2>/dev/null |
+	sed 's,.*/,,; s/\.c$//' | sort) <(sort "$dir/out")
+ok "each file of workloads/ and adversarial/ is a scenario of its name" $?
+mapfile -t all <"$dir/out"
+run 0 "$TS_HOST" describe "${all[@]}" && says "Parameters" "Needs"
+ok "describe all" $?
+run 0 "$TS_HOST" list --json && python3 -c 'import json,sys; json.load(open(sys.argv[1]))' "$dir/out"
+ok "list --json" $?
+if [[ $(uname -m) != aarch64 ]]; then
+	run 3 "$TS_HOST" run mmap && says "not ok 1 - mmap" "not an arm64 machine"
+	ok "mmap cannot run here" $?
+	run 3 "$TS_HOST" doctor && says "fail  machine"
+	ok "doctor says so" $?
+fi
+
+# Completion, as bash would ask for it.
+complete_words() {
+	bash -c 'PATH=$1:$PATH; source <(tagscope completion bash) || exit; shift
+		COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
+		_tagscope; printf "%s\n" "${COMPREPLY[@]}"' _ "$(dirname "$t")" "$@" >"$dir/out" 2>"$dir/err"
+}
+complete_words tagscope de && [[ $(<"$dir/out") == describe ]]
+ok "completion of a command" $?
+complete_words tagscope run pass && [[ $(<"$dir/out") == passes ]]
+ok "completion of a scenario" $?
+complete_words tagscope run passes wo && [[ $(<"$dir/out") == word= ]]
+ok "completion of a parameter" $?
+complete_words tagscope run --fo && [[ $(<"$dir/out") == --format ]]
+ok "completion of an option" $?
+complete_words tagscope run --format j && [[ $(<"$dir/out") == $'json\njunit' ]]
+ok "completion of a format" $?
+finish
