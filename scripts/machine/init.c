@@ -227,6 +227,9 @@ static void set_up(void)
 		note("links in /dev: %s", strerror(errno));
 	if (setrlimit(RLIMIT_CORE, &core))
 		note("core limit: %s", strerror(errno));
+	/* As udev has it. */
+	if (chmod("/dev/fuse", 0666) && errno != ENOENT)
+		note("/dev/fuse: %s", strerror(errno));
 	if (chown("/home/user", 1000, 1000))
 		note("/home/user: %s", strerror(errno));
 	if (sethostname("tagscope", 8))
