@@ -4,7 +4,7 @@
  * output and status, and tell how it ended. scripts/vm calls it and documents it.
  *
  * It adds to QEMU's arguments a serial port for the kernel log and a virtio serial
- * port for the command, both socket pairs, so that no file and no port is shared
+ * port for the command, over a pipe and a socket pair, so that no file and no port is shared
  * with another run. QEMU dies with it, however it ends.
  */
 #define _GNU_SOURCE
@@ -46,6 +46,7 @@ enum {
 #define OUT_LIMIT	(256 * 1024)
 #define POWER_OFF_S	20
 #define LOG_EVERY_MS	20
+#define LOG_PIPE	(256 * 1024)
 
 enum tty_mode { TTY_AUTO, TTY_YES, TTY_NO };
 
@@ -397,18 +398,19 @@ static void log_line(const char *line)
 	}
 }
 
-static void from_log(void)
+/* Take what there is of the kernel log. Returns whether there may be more. */
+static bool from_log(void)
 {
 	char buf[8192], line[LINE_MAX_LEN];
 	ssize_t n, i;
 
 	n = read(s.log, buf, sizeof(buf));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		close(s.log);
 		s.log = -1;
-		return;
+		return false;
 	}
 	if (s.log_len + (size_t)n + 1 > s.log_size) {
 		if (s.log_len > LOG_KEEP && s.line_start > LOG_KEEP / 2) {
@@ -438,6 +440,7 @@ static void from_log(void)
 	}
 	if (s.log_file)
 		fflush(s.log_file);
+	return n == (ssize_t)sizeof(buf);
 }
 
 static void from_qemu_stderr(void)
@@ -512,9 +515,15 @@ static void start_qemu(void)
 	char **argv;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ctl) ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, log) || pipe2(err, O_CLOEXEC))
+	    pipe2(log, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
 		die(ST_START, "cannot make channels: %s", strerror(errno));
-	snprintf(chr[0], sizeof(chr[0]), "socket,id=log,fd=%d", log[1]);
+	/*
+	 * QEMU writes the log byte by byte. A pipe gathers that; each byte in a socket
+	 * would take the room of a packet, and QEMU would soon have to wait for us. If
+	 * the kernel grants no larger pipe, the usual size will do.
+	 */
+	(void)fcntl(log[1], F_SETPIPE_SZ, LOG_PIPE);
+	snprintf(chr[0], sizeof(chr[0]), "file,id=log,path=/proc/self/fd/%d", log[1]);
 	snprintf(chr[1], sizeof(chr[1]), "socket,id=ctl,fd=%d", ctl[1]);
 	argv = must_realloc(NULL, sizeof(*argv) * (size_t)(o.qemuc + 16));
 	for (i = 0; i < o.qemuc; i++)
@@ -578,7 +587,7 @@ static enum ending loop(int sigs)
 		double t = now(), limit = -1, left;
 		enum ending why = END_TIMEOUT;
 		bool room = q_out.len < OUT_LIMIT && q_err.len < OUT_LIMIT;
-		int ms = -1, e;
+		int ms = -1, e, i;
 
 		if (s.got_signal)
 			return END_SIGNAL;
@@ -634,8 +643,9 @@ static enum ending loop(int sigs)
 		}
 		if (p[0].revents)
 			on_signal(sigs);
-		if (s.log >= 0)
-			from_log();
+		/* A bounded share: a guest that floods its log must not keep us here. */
+		for (i = 0; i < 16 && s.log >= 0 && from_log(); i++)
+			;
 		if (p[2].revents)
 			from_qemu_stderr();
 		if (p[1].revents & (POLLIN | POLLHUP | POLLERR))
