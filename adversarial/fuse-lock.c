@@ -330,7 +330,7 @@ static const struct scenario fuse_lock_scenario = {
 		       "memory of the victim in which these pages are looked for")),
 	.needs = NEED_POLICY_CMA | NEED_FUSE,
 	.min_memory = 400ULL << 20,
-	.time_limit_s = 240,
+	.time_limit_s = 600,
 	.syscalls = SYSCALLS("mprotect"),
 	.roles = ROLES(&attacker, &siege_victim),
 	.run = fuse_lock,

@@ -165,7 +165,7 @@ static const struct scenario io_uring_pin_scenario = {
 		       "memory of the victim in which these pages are looked for")),
 	.needs = NEED_POLICY_CMA | NEED_IO_URING,
 	.min_memory = 400ULL << 20,
-	.time_limit_s = 240,
+	.time_limit_s = 600,
 	.syscalls = SYSCALLS("mprotect"),
 	.roles = ROLES(&attacker, &siege_victim),
 	.run = io_uring_pin,

@@ -194,7 +194,7 @@ static const struct scenario vmsplice_pin_scenario = {
 		       "memory of the victim in which these pages are looked for")),
 	.needs = NEED_POLICY_CMA,
 	.min_memory = 400ULL << 20,
-	.time_limit_s = 300,
+	.time_limit_s = 900,
 	.syscalls = SYSCALLS("mprotect"),
 	.roles = ROLES(&attacker, &siege_victim),
 	.run = vmsplice_pin,

@@ -139,7 +139,7 @@ struct siege_filler siege_fill(struct run *r)
 {
 	struct meminfo m = meminfo(r);
 	struct siege_filler f = { NULL };
-	uint64_t keep = 2 * m.cma_free + 24 * MIB;
+	uint64_t keep = 2 * m.cma_free + 24 * MIB, cma_before = m.cma_free;
 	size_t step = 512 << 10;
 
 	if (!m.cma_total)
@@ -155,7 +155,8 @@ struct siege_filler siege_fill(struct run *r)
 	f.late = reserve(r, f.late_size, MADV_NOHUGEPAGE);
 	for (size_t done = 0; done < f.late_size; done += step) {
 		m = meminfo(r);
-		if (m.free <= 2 * m.cma_free || !room(&m))
+		/* The counters lag; what has begun is sure. */
+		if ((m.free <= 2 * m.cma_free && m.cma_free + MIB <= cma_before) || !room(&m))
 			break;
 		populate(r, f.late + done, step);
 	}
