@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Where pages are, and filling memory: see place.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "place.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* /proc/PID/pagemap: one 64-bit word a page. */
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define PAGEMAP_SWAPPED (1ULL << 62)
+#define PAGEMAP_PFN ((1ULL << 55) - 1)
+#define PAGEMAP_BATCH 512
+
+#define MIB (1ULL << 20)
+/* Between two looks at how full memory is. */
+#define CHUNK (2 * MIB)
+
+struct ballast {
+	char *base;
+	size_t size;		/* of the mapping */
+	size_t first, end;	/* populated: [first, end) */
+};
+
+/* They do not change while the machine runs; a fork may inherit the copy. */
+static struct state_region *regions;
+static size_t nr_regions;
+
+static void read_regions(struct run *r)
+{
+	struct state *st;
+	char why[512] = "";
+	int err;
+
+	if (regions)
+		return;
+	err = state_open(&st);
+	if (!err)
+		err = state_read_regions(st, &regions, &nr_regions);
+	if (err)
+		snprintf(why, sizeof(why), "%s", state_error(st));
+	state_close(st);
+	if (err)
+		bail(r, "%s", why);
+}
+
+bool pfn_in_tag_storage(struct run *r, uint64_t pfn)
+{
+	read_regions(r);
+	for (size_t i = 0; i < nr_regions; i++)
+		if (pfn * page_size() - regions[i].tag_base < regions[i].tag_size)
+			return true;
+	return false;
+}
+
+size_t pages_per_block(struct run *r)
+{
+	return (size_t)summary_now(r).block_pages * STATE_DATA_PER_TAG;
+}
+
+/* Calls fn for each page. */
+static void for_each_place(struct run *r, pid_t pid, const void *p, size_t n,
+			   void (*fn)(struct run *r, size_t i, const struct place *w, void *arg),
+			   void *arg)
+{
+	uint64_t words[PAGEMAP_BATCH], page = (uintptr_t)ptr_plain(p) / page_size();
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid ? pid : getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	for (size_t i = 0; i < n;) {
+		size_t batch = n - i < PAGEMAP_BATCH ? n - i : PAGEMAP_BATCH;
+		ssize_t got = pread(fd, words, batch * 8, (off_t)((page + i) * 8));
+
+		if (got < 8)
+			bail_errno(r, "reading %s", path);
+		for (size_t k = 0; k < (size_t)got / 8; k++, i++) {
+			struct place w = {
+				.present = words[k] & PAGEMAP_PRESENT,
+				.swapped = words[k] & PAGEMAP_SWAPPED,
+			};
+
+			if (w.present)
+				w.pfn = words[k] & PAGEMAP_PFN;
+			if (w.present && !w.pfn)
+				bail(r, "%s tells no page frames: this must be run as root", path);
+			fn(r, i, &w, arg);
+		}
+	}
+	close(fd);
+}
+
+static void keep_place(struct run *r, size_t i, const struct place *w, void *arg)
+{
+	(void)r;
+	((struct place *)arg)[i] = *w;
+}
+
+void places_now(struct run *r, pid_t pid, const void *p, size_t n, struct place *where)
+{
+	for_each_place(r, pid, p, n, keep_place, where);
+}
+
+struct tally {
+	size_t present, swapped, in_tag_storage;
+};
+
+static void tally_place(struct run *r, size_t i, const struct place *w, void *arg)
+{
+	struct tally *t = arg;
+
+	(void)r;
+	(void)i;
+	t->present += w->present;
+	t->swapped += w->swapped;
+}
+
+static void tally_storage(struct run *r, size_t i, const struct place *w, void *arg)
+{
+	struct tally *t = arg;
+
+	(void)i;
+	t->in_tag_storage += w->present && pfn_in_tag_storage(r, w->pfn);
+}
+
+size_t pages_present(struct run *r, pid_t pid, const void *p, size_t n)
+{
+	struct tally t = { 0 };
+
+	for_each_place(r, pid, p, n, tally_place, &t);
+	return t.present;
+}
+
+size_t pages_swapped(struct run *r, pid_t pid, const void *p, size_t n)
+{
+	struct tally t = { 0 };
+
+	for_each_place(r, pid, p, n, tally_place, &t);
+	return t.swapped;
+}
+
+size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n)
+{
+	struct tally t = { 0 };
+
+	for_each_place(r, pid, p, n, tally_storage, &t);
+	return t.in_tag_storage;
+}
+
+/* ---- How full memory is ------------------------------------------------------ */
+
+struct memory memory_now(struct run *r)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	struct memory m = { 0 };
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} wanted[] = {
+		{ "MemTotal:", &m.total },
+		{ "MemFree:", &m.free },
+		{ "CmaFree:", &m.cma_free },
+		{ "SwapTotal:", &m.swap_total },
+		{ "SwapFree:", &m.swap_free },
+	};
+	char line[128];
+
+	if (!f)
+		bail_errno(r, "/proc/meminfo");
+	while (fgets(line, sizeof(line), f)) {
+		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+			if (!strncmp(line, wanted[i].name, strlen(wanted[i].name)))
+				*wanted[i].value = strtoull(line + strlen(wanted[i].name), NULL,
+							    10) * 1024;
+	}
+	fclose(f);
+	if (!m.total)
+		bail(r, "/proc/meminfo has no MemTotal");
+	return m;
+}
+
+uint64_t memory_reserve(struct run *r)
+{
+	static const char path[] = "/proc/sys/vm/min_free_kbytes";
+	unsigned long long kib;
+	FILE *f = fopen(path, "re");
+	int n;
+
+	if (!f)
+		bail_errno(r, "%s", path);
+	n = fscanf(f, "%llu", &kib);
+	fclose(f);
+	if (n != 1)
+		bail(r, "%s: not a number", path);
+	/* Background reclaim begins a quarter above the minimum. */
+	return kib * 1024 * 5 / 4 + 6 * MIB;
+}
+
+/* ---- Ballast ------------------------------------------------------------------ */
+
+struct ballast *ballast_new(struct run *r)
+{
+	struct ballast *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		bail(r, "out of memory");
+	b->size = memory_now(r).total / CHUNK * CHUNK;
+	b->base = mmap(NULL, b->size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (b->base == MAP_FAILED)
+		bail_errno(r, "mmap of %zu bytes", b->size);
+	/* A block under a huge page could be emptied only by splitting it. */
+	if (madvise(b->base, b->size, MADV_NOHUGEPAGE) && errno != EINVAL)
+		bail_errno(r, "MADV_NOHUGEPAGE");
+	return b;
+}
+
+void ballast_free(struct ballast *b)
+{
+	if (!b)
+		return;
+	munmap(b->base, b->size);
+	free(b);
+}
+
+uint64_t ballast_grow(struct run *r, struct ballast *b, uint64_t bytes, uint64_t keep)
+{
+	uint64_t done = 0;
+
+	while (done < bytes && b->end + CHUNK <= b->size && memory_now(r).free >= keep + CHUNK) {
+		char *p = b->base + b->end;
+
+		if (madvise(p, CHUNK, MADV_POPULATE_WRITE))
+			bail_errno(r, "populating memory (MADV_POPULATE_WRITE)");
+		/* Pages of zeroes would not tell where they came from. */
+		for (size_t i = 0; i < CHUNK; i += page_size())
+			*(uint64_t *)(void *)(p + i) = (uintptr_t)(p + i);
+		b->end += CHUNK;
+		done += CHUNK;
+	}
+	return done;
+}
+
+void ballast_shrink(struct run *r, struct ballast *b, uint64_t want_free)
+{
+	while (b->first + CHUNK <= b->end && memory_now(r).free < want_free) {
+		if (madvise(b->base + b->first, CHUNK, MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+		b->first += CHUNK;
+	}
+}
+
+char *ballast_start(const struct ballast *b)
+{
+	return b->base + b->first;
+}
+
+size_t ballast_pages(const struct ballast *b)
+{
+	return (b->end - b->first) / page_size();
+}
+
+struct finding {
+	char *base, **pages;
+	size_t n, max;
+};
+
+static void find_storage(struct run *r, size_t i, const struct place *w, void *arg)
+{
+	struct finding *f = arg;
+
+	if (w->present && f->n < f->max && pfn_in_tag_storage(r, w->pfn))
+		f->pages[f->n++] = f->base + i * page_size();
+}
+
+size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, uint64_t want_free,
+				char **pages, size_t max)
+{
+	uint64_t keep = memory_reserve(r);
+	struct finding f = { .pages = pages, .max = max };
+	size_t found = 0, checked = b->end;
+
+	while (found < want && ballast_grow(r, b, CHUNK, keep)) {
+		/* Before that nothing is put into tag storage: do not look in vain. */
+		if (memory_now(r).free > memory_now(r).total / 8)
+			continue;
+		found += pages_in_tag_storage(r, 0, b->base + checked,
+					      (b->end - checked) / page_size());
+		checked = b->end;
+	}
+	ballast_shrink(r, b, want_free);
+	f.base = ballast_start(b);
+	for_each_place(r, 0, f.base, ballast_pages(b), find_storage, &f);
+	return f.n;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For scenarios: where pages are in physical memory, and how to fill memory until
+ * data lies in tag storage. Root only. As in scenario.h, what cannot be done ends
+ * the scenario with a clear result.
+ */
+#ifndef TAGSCOPE_PLACE_H
+#define TAGSCOPE_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "scenario.h"
+
+/* What /proc/PID/pagemap says of one page. */
+struct place {
+	bool present, swapped;
+	uint64_t pfn;		/* if present */
+};
+
+/*
+ * Fill where[] for n pages from address p (with or without a tag) of a process; pid
+ * 0 is the caller.
+ */
+void places_now(struct run *r, pid_t pid, const void *p, size_t n, struct place *where);
+
+/* Of these n pages, how many are present, are swapped out, or lie in tag storage. */
+size_t pages_present(struct run *r, pid_t pid, const void *p, size_t n);
+size_t pages_swapped(struct run *r, pid_t pid, const void *p, size_t n);
+size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n);
+
+/* Whether this page frame is part of a tag storage region (a copy of "regions" is kept). */
+bool pfn_in_tag_storage(struct run *r, uint64_t pfn);
+/* Data pages whose tags share a block: 32 for each page of a block. */
+size_t pages_per_block(struct run *r);
+
+/* Bytes, from /proc/meminfo. */
+struct memory {
+	uint64_t total, free, cma_free, swap_total, swap_free;
+};
+struct memory memory_now(struct run *r);
+
+/*
+ * How much memory must stay free for the kernel to work without reclaim: what it
+ * keeps for itself (vm.min_free_kbytes), and something for others.
+ */
+uint64_t memory_reserve(struct run *r);
+
+/*
+ * Memory that is there to be in the way: private, untagged, its pages populated one
+ * by one, oldest first. The kernel puts data into tag storage when other memory
+ * gets scarce, so the newest pages of a large ballast lie there.
+ */
+struct ballast;
+struct ballast *ballast_new(struct run *r);
+/* All of it; it goes with the process, too. */
+void ballast_free(struct ballast *b);
+/* Populate up to this many more bytes, and stop where free memory would fall below keep. */
+uint64_t ballast_grow(struct run *r, struct ballast *b, uint64_t bytes, uint64_t keep);
+/* Give back the oldest pages until so many bytes of memory are free. */
+void ballast_shrink(struct run *r, struct ballast *b, uint64_t want_free);
+
+/* What of it is populated. */
+char *ballast_start(const struct ballast *b);
+size_t ballast_pages(const struct ballast *b);
+
+/*
+ * Grow the ballast until at least want of its pages lie in tag storage, or memory is
+ * full; then give the oldest back until free bytes are free. The addresses of up to
+ * max such pages go to pages[], and their number is returned. The scenario may do
+ * with these pages what it wants but unmap them.
+ */
+size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, uint64_t free,
+				char **pages, size_t max);
+
+#endif
