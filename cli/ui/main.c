@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The terminal UI: its loop, its frame, and what is the same in all views. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <curses.h>
+
+#include "param.h"
+#include "ui.h"
+#include "view.h"
+
+#define MIN_INTERVAL 50
+#define MAX_INTERVAL 10000
+#define BESIDE_COLS 116		/* from this width on the scenario is beside the view */
+#define PANEL_COLS 46
+#define PANEL_ROWS 7
+
+const struct view *const views[NR_VIEWS] = {
+	[VIEW_MAP] = &view_map,		[VIEW_COUNTERS] = &view_counters,
+	[VIEW_LATENCY] = &view_latency, [VIEW_LOG] = &view_log,
+	[VIEW_RUN] = &view_run,		[VIEW_BLOCK] = &view_block,
+	[VIEW_HELP] = &view_help,
+};
+
+/* ---- What views share --------------------------------------------------------- */
+
+void ui_say(struct ui *ui, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ui->message, sizeof(ui->message), fmt, ap);
+	va_end(ap);
+}
+
+void ui_open(struct ui *ui, enum view_id view)
+{
+	if (view >= VIEW_BLOCK && ui->view < VIEW_BLOCK)
+		ui->back = ui->view;
+	/* Help on the block view comes back to it. */
+	if (view == VIEW_HELP && ui->view == VIEW_BLOCK)
+		ui->back = VIEW_BLOCK;
+	ui->view = view;
+}
+
+bool ui_go_to_block(struct ui *ui, uint64_t block)
+{
+	if (block >= ui->model.now.blocks) {
+		ui_say(ui, "there is no block %" PRIu64 ": the last is %" PRId64, block,
+		       (int64_t)ui->model.now.blocks - 1);
+		return false;
+	}
+	ui->cursor = (int64_t)block;
+	memset(&ui->list[VIEW_BLOCK], 0, sizeof(ui->list[VIEW_BLOCK]));
+	return true;
+}
+
+int letter_number(char letter)
+{
+	const char *at = letter ? strchr(STATE_LETTERS, letter) : NULL;
+
+	return at ? (int)(at - STATE_LETTERS) : -1;
+}
+
+static bool move_in(int64_t *at, int64_t page, int64_t last, enum action action)
+{
+	switch (action) {
+	case ACT_UP:
+		*at -= 1;
+		break;
+	case ACT_DOWN:
+		*at += 1;
+		break;
+	case ACT_PAGE_UP:
+		*at -= page;
+		break;
+	case ACT_PAGE_DOWN:
+		*at += page;
+		break;
+	case ACT_HOME:
+		*at = 0;
+		break;
+	case ACT_END:
+		*at = last;
+		break;
+	default:
+		return false;
+	}
+	if (*at > last)
+		*at = last;
+	if (*at < 0)
+		*at = 0;
+	return true;
+}
+
+bool list_act(struct list *l, enum action action)
+{
+	return move_in(&l->at, l->rows > 1 ? l->rows : 1, l->count - 1, action);
+}
+
+void list_fit(struct list *l, int64_t count, int rows)
+{
+	l->count = count;
+	l->rows = rows;
+	if (l->at >= count)
+		l->at = count - 1;
+	if (l->at < 0)
+		l->at = 0;
+	if (l->top > l->at)
+		l->top = l->at;
+	if (l->at >= l->top + rows)
+		l->top = l->at - rows + 1;
+	if (l->top > count - rows)
+		l->top = count - rows;
+	if (l->top < 0)
+		l->top = 0;
+}
+
+bool text_act(struct list *l, enum action action)
+{
+	return move_in(&l->top, l->rows > 1 ? l->rows - 1 : 1,
+		       l->count > l->rows ? l->count - l->rows : 0, action);
+}
+
+void text_fit(struct list *l, int64_t count, int rows)
+{
+	l->count = count;
+	l->rows = rows;
+	if (l->top > count - rows)
+		l->top = count - rows;
+	if (l->top < 0)
+		l->top = 0;
+}
+
+/* ---- The frame ------------------------------------------------------------------ */
+
+static void draw_top(struct ui *ui, int cols)
+{
+	const struct model *m = &ui->model;
+	int x;
+
+	screen_fill(0, 0, cols, PAINT_BAR);
+	x = screen_text(0, 0, cols, PAINT_BAR, " tagscope  ");
+	if (!m->ok)
+		screen_text(0, x, cols - x, PAINT_BAR, "no tag storage to look at");
+	else if (!strcmp(m->now.policy, "off"))
+		screen_printf(0, x, cols - x, PAINT_BAR, "policy off (%s)", m->now.reason);
+	else
+		screen_printf(0, x, cols - x, PAINT_BAR,
+			      "policy %s  %" PRIu64 " region%s  %" PRIu64 " blocks of %" PRIu64
+			      " page%s  every %.*f s%s", m->now.policy, m->now.regions,
+			      m->now.regions == 1 ? "" : "s", m->now.blocks, m->now.block_pages,
+			      m->now.block_pages == 1 ? "" : "s", ui->interval_ms % 100 ? 2 : 1,
+			      ui->interval_ms / 1000.0, ui->paused ? "  PAUSED" : "");
+	x = 1;
+	for (int v = 0; v < VIEW_BLOCK; v++) {
+		bool here = (int)ui->view == v || (ui->view >= VIEW_BLOCK && (int)ui->back == v);
+
+		if (v == VIEW_RUN && ui->session.phase == SESSION_NONE)
+			continue;
+		x += screen_printf(1, x, cols - x, PAINT_PLAIN, "%d ", v + 1);
+		x += screen_text(1, x, cols - x, here ? PAINT_TAB : PAINT_PLAIN, views[v]->name);
+		x += 3;
+	}
+	if (ui->view == VIEW_BLOCK || ui->view == VIEW_HELP)
+		screen_text(1, x, cols - x, PAINT_TAB, views[ui->view]->name);
+	if (x + 20 < cols)
+		screen_text(1, cols - 17, 16, PAINT_PLAIN, "? help    q quit");
+}
+
+static void draw_bottom(struct ui *ui, int y, int cols)
+{
+	const struct session *s = &ui->session;
+
+	screen_fill(y, 0, cols, PAINT_BAR);
+	if (ui->prompt) {
+		int x = screen_printf(y, 0, cols, PAINT_BAR,
+				      " Go to (block, pfn N, pid P ADDRESS): %s", ui->input);
+
+		screen_cursor(y, x < cols ? x : cols - 1);
+		return;
+	}
+	if (*ui->message)
+		screen_printf(y, 0, cols, PAINT_BAR, " %s", ui->message);
+	else if (*ui->model.error && ui->model.st && s->phase == SESSION_NONE)
+		screen_printf(y, 0, cols, PAINT_BAR, " %s", ui->model.error);
+	else if (s->phase == SESSION_READY)
+		screen_text(y, 0, cols, PAINT_BAR, " SPACE: begin the scenario   5: what it is about");
+	else if (s->phase == SESSION_RUNNING && s->waiting)
+		screen_text(y, 0, cols, PAINT_BAR, " SPACE: take this step   s: run through   ?: help");
+	else if (s->phase == SESSION_RUNNING)
+		screen_text(y, 0, cols, PAINT_BAR, " The step is running ...   s: wait at steps   ?: help");
+	else if (s->phase == SESSION_ENDED)
+		screen_text(y, 0, cols, PAINT_BAR, " The scenario has ended   5: results   R: once more   q: leave");
+	else if (ui->view == VIEW_MAP)
+		screen_text(y, 0, cols, PAINT_BAR, " Arrows: move   + -: zoom   f: all   Enter: explain   n: next state   g: go to");
+	else
+		screen_text(y, 0, cols, PAINT_BAR, " Up Down PgUp PgDn: move   Tab: next view   ?: help");
+}
+
+static void draw(struct ui *ui)
+{
+	const struct view *v = views[ui->view];
+	struct rect body = { .y = 2, .x = 0 };
+	int rows, cols;
+
+	screen_size(&rows, &cols);
+	screen_clear();
+	if (rows < MIN_ROWS || cols < MIN_COLS) {
+		screen_printf(0, 0, cols, PAINT_BOLD, "%dx%d is too small", cols, rows);
+		screen_printf(1, 0, cols, PAINT_PLAIN, "tagscope needs %dx%d", MIN_COLS, MIN_ROWS);
+		screen_text(2, 0, cols, PAINT_PLAIN, "q: leave");
+		screen_flush(false);
+		return;
+	}
+	body.h = rows - 3;
+	body.w = cols;
+	draw_top(ui, cols);
+	if (ui->session.phase != SESSION_NONE && !v->whole) {
+		struct rect p = body;
+		bool beside = cols >= BESIDE_COLS;
+
+		if (beside) {
+			p.w = PANEL_COLS;
+			p.x = cols - p.w;
+			body.w -= p.w + 1;
+		} else {
+			p.h = rows >= 30 ? PANEL_ROWS + 2 : PANEL_ROWS;
+			p.y = body.y + body.h - p.h;
+			body.h -= p.h;
+		}
+		panel_draw(ui, p, beside);
+	}
+	v->draw(ui, body);
+	draw_bottom(ui, rows - 1, cols);
+	screen_flush(ui->redraw);
+	ui->redraw = false;
+}
+
+/* ---- Keys ----------------------------------------------------------------------- */
+
+static void set_interval(struct ui *ui, unsigned int ms)
+{
+	ui->interval_ms = ms < MIN_INTERVAL ? MIN_INTERVAL : ms > MAX_INTERVAL ? MAX_INTERVAL : ms;
+	ui_say(ui, "the state is read every %.2f s", ui->interval_ms / 1000.0);
+}
+
+static void take_step(struct ui *ui)
+{
+	struct session *s = &ui->session;
+
+	switch (s->phase) {
+	case SESSION_READY:
+		session_start(s);
+		ui_open(ui, s->phase == SESSION_ENDED ? VIEW_RUN : VIEW_MAP);
+		break;
+	case SESSION_RUNNING:
+		if (!s->waiting) {
+			ui_say(ui, "the step is still running");
+			break;
+		}
+		/* What this step changes is to be told apart from what was before. */
+		map_mark(&ui->model.map);
+		session_continue(s);
+		break;
+	case SESSION_ENDED:
+		ui_open(ui, VIEW_RUN);
+		break;
+	case SESSION_NONE:
+		ui_say(ui, "no scenario runs: 'tagscope run --ui NAME' does");
+		break;
+	}
+}
+
+static void quit(struct ui *ui)
+{
+	if (ui->session.phase == SESSION_RUNNING && !ui->quit_asked) {
+		ui->quit_asked = true;
+		ui_say(ui, "the scenario still runs: q once more ends it");
+		return;
+	}
+	ui->quit = true;
+}
+
+static void global(struct ui *ui, enum action action)
+{
+	struct session *s = &ui->session;
+	int next;
+
+	switch (action) {
+	case ACT_QUIT:
+		/* Where it does not come from a tab, as people are used to: back. */
+		quit(ui);
+		break;
+	case ACT_HELP:
+		if (ui->view == VIEW_HELP)
+			ui_open(ui, ui->back);
+		else
+			ui_open(ui, VIEW_HELP);
+		break;
+	case ACT_BACK:
+		if (ui->view == VIEW_HELP && ui->back == VIEW_BLOCK) {
+			ui->view = VIEW_BLOCK;
+			ui->back = VIEW_MAP;
+		} else if (ui->view >= VIEW_BLOCK) {
+			ui->view = ui->back;
+		}
+		break;
+	case ACT_NEXT_VIEW:
+		next = ui->view >= VIEW_BLOCK ? (int)ui->back : (int)ui->view + 1;
+		if (next >= (s->phase == SESSION_NONE ? (int)VIEW_RUN : (int)VIEW_BLOCK))
+			next = VIEW_MAP;
+		ui_open(ui, (enum view_id)next);
+		break;
+	case ACT_MAP:
+	case ACT_COUNTERS:
+	case ACT_LATENCY:
+	case ACT_LOG:
+		ui_open(ui, (enum view_id)(VIEW_MAP + (action - ACT_MAP)));
+		break;
+	case ACT_RUN:
+		if (s->phase == SESSION_NONE)
+			ui_say(ui, "no scenario runs: 'tagscope run --ui NAME' does");
+		else
+			ui_open(ui, VIEW_RUN);
+		break;
+	case ACT_STEP:
+		take_step(ui);
+		break;
+	case ACT_STEP_MODE:
+		if (s->phase == SESSION_NONE)
+			break;
+		session_set_step_mode(s, !s->step_mode);
+		ui_say(ui, s->step_mode ? "it waits for SPACE at each step" : "it runs through");
+		break;
+	case ACT_START:
+		if (s->phase != SESSION_ENDED) {
+			ui_say(ui, s->phase == SESSION_RUNNING ? "the scenario still runs" :
+							       "no scenario has ended");
+			break;
+		}
+		session_start(s);
+		ui_open(ui, s->phase == SESSION_ENDED ? VIEW_RUN : VIEW_MAP);
+		break;
+	case ACT_PAUSE:
+		ui->paused = !ui->paused;
+		break;
+	case ACT_FASTER:
+		set_interval(ui, ui->interval_ms / 2);
+		break;
+	case ACT_SLOWER:
+		set_interval(ui, ui->interval_ms * 2);
+		break;
+	case ACT_REDRAW:
+		ui->redraw = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* "123", "pfn 0x456", "pid 7 0xffff0000". */
+static void go_to(struct ui *ui)
+{
+	struct model *m = &ui->model;
+	struct state_page page;
+	uint64_t block, pfn, pid, addr;
+	char a[40], b[40], rest;
+	int err;
+
+	if (sscanf(ui->input, " pfn %39s %c", a, &rest) == 1 && parse_u64(a, false, &pfn)) {
+		err = state_lookup_pfn(m->st, pfn, &page);
+	} else if (sscanf(ui->input, " pid %39s %39s %c", a, b, &rest) == 2 &&
+		   parse_u64(a, false, &pid) && pid <= INT32_MAX && parse_u64(b, false, &addr)) {
+		err = state_lookup_addr(m->st, (pid_t)pid, addr, &page);
+	} else if (sscanf(ui->input, " %39s %c", a, &rest) == 1 && parse_u64(a, false, &block)) {
+		ui_go_to_block(ui, block);
+		return;
+	} else {
+		ui_say(ui, "'%s': not a block number, 'pfn N' or 'pid P ADDRESS'", ui->input);
+		return;
+	}
+	if (err) {
+		ui_say(ui, "%s", state_error(m->st));
+		return;
+	}
+	if (page.block < 0 && page.own_block < 0) {
+		ui_say(ui, "page 0x%" PRIx64 " is not in a region with tag storage", page.pfn);
+		return;
+	}
+	block = (uint64_t)(page.in_tag_storage ? page.own_block : page.block);
+	if (!ui_go_to_block(ui, block))
+		return;
+	/* On the page itself, in the explanation of its block. */
+	if (model_region(m, block)) {
+		const struct state_region *r = model_region(m, block);
+		uint64_t own = r->block_size / m->page_size, index = block - r->first_block;
+		uint64_t tag = r->tag_base / m->page_size + index * own;
+		uint64_t data = r->mem_base / m->page_size + index * own * STATE_DATA_PER_TAG;
+
+		ui->list[VIEW_BLOCK].at = (int64_t)(page.in_tag_storage ? page.pfn - tag :
+									 page.pfn - data + own);
+	}
+	ui_open(ui, VIEW_BLOCK);
+	ui_say(ui, "page 0x%" PRIx64 " %s", page.pfn,
+	       page.in_tag_storage ? "is tag storage itself" : "has its tags in this block");
+}
+
+static void type(struct ui *ui, int key)
+{
+	size_t len = strlen(ui->input);
+
+	if (key == 27) {
+		ui->prompt = false;
+	} else if (key == '\r' || key == '\n' || key == KEY_ENTER) {
+		ui->prompt = false;
+		if (len)
+			go_to(ui);
+	} else if (key == KEY_BACKSPACE || key == 127 || key == 8) {
+		if (len)
+			ui->input[len - 1] = '\0';
+	} else if (key >= ' ' && key < 127 && len + 1 < sizeof(ui->input)) {
+		ui->input[len] = (char)key;
+		ui->input[len + 1] = '\0';
+	}
+}
+
+static void on_key(struct ui *ui, int key)
+{
+	enum action action;
+
+	if (key == KEY_RESIZE) {
+		ui->redraw = true;
+		return;
+	}
+	ui->message[0] = '\0';
+	if (ui->prompt) {
+		type(ui, key);
+		return;
+	}
+	action = key_action(key, ui->view);
+	if (action != ACT_QUIT)
+		ui->quit_asked = false;
+	if (action == ACT_GO_TO) {
+		if (!ui->model.now.blocks) {
+			ui_say(ui, "there are no blocks");
+			return;
+		}
+		ui->prompt = true;
+		ui->input[0] = '\0';
+		return;
+	}
+	if (action == ACT_NONE) {
+		ui_say(ui, "that key does nothing here (?: help)");
+		return;
+	}
+	if (!views[ui->view]->act || !views[ui->view]->act(ui, action))
+		global(ui, action);
+}
+
+/* ---- The loop --------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int sig)
+{
+	stopped = sig;
+}
+
+static void refresh_state(struct ui *ui)
+{
+	struct model_needs needs = { .block = -1 };
+	const struct view *v = views[ui->view];
+
+	if (v->needs)
+		v->needs(ui, &needs);
+	model_refresh(&ui->model, &needs);
+}
+
+static uint64_t ms_now(void)
+{
+	return now_ns() / 1000000;
+}
+
+/* Until the user leaves, or a signal, which is returned, ends it. */
+static int loop(struct ui *ui, const sigset_t *open_mask)
+{
+	uint64_t due = 0;
+	const char *line;
+
+	while (!ui->quit && !stopped) {
+		struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+					 { .fd = session_fd(&ui->session), .events = POLLIN } };
+		enum session_phase phase = ui->session.phase;
+		struct timespec wait = { 0 };
+		uint64_t now = ms_now();
+		int key, n;
+
+		if (now >= due) {
+			if (!ui->paused)
+				refresh_state(ui);
+			due = ms_now() + ui->interval_ms;
+		}
+		while ((line = screen_stderr()))
+			log_add(&ui->log, LOG_BAD, "%s", line);
+		draw(ui);
+		now = ms_now();
+		if (due > now) {
+			wait.tv_sec = (time_t)((due - now) / 1000);
+			wait.tv_nsec = (long)((due - now) % 1000) * 1000000;
+		}
+		n = ppoll(fds, 2, &wait, open_mask);
+		if (n < 0 && errno != EINTR)
+			return SIGHUP;
+		if (n > 0 && fds[0].revents & (POLLHUP | POLLERR | POLLNVAL) &&
+		    !(fds[0].revents & POLLIN))
+			return SIGHUP;
+		if (n > 0 && fds[1].revents)
+			session_dispatch(&ui->session);
+		/* A resize comes as a key, without any input. */
+		for (n = 0; !ui->quit && (key = getch()) != ERR; n++) {
+			on_key(ui, key);
+			/* A terminal that has gone away reads as endless. */
+			if (n > 1000)
+				break;
+		}
+		if (n)
+			due = ui->paused ? due : 0;
+		if (ui->session.new_step) {
+			if (!ui->paused)
+				refresh_state(ui);
+			/* If it waits, what the step before changed is to be looked at. */
+			if (!ui->session.waiting)
+				map_mark(&ui->model.map);
+			ui->session.new_step = false;
+		}
+		if (phase == SESSION_RUNNING && ui->session.phase == SESSION_ENDED) {
+			ui_open(ui, VIEW_RUN);
+			memset(&ui->list[VIEW_RUN], 0, sizeof(ui->list[VIEW_RUN]));
+			due = 0;
+		}
+	}
+	return stopped;
+}
+
+static void catch_signals(sigset_t *open_mask)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction sa = { .sa_handler = on_signal };
+	sigset_t block;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		sigaction(ends[i], &sa, NULL);
+		sigaddset(&block, ends[i]);
+	}
+	/* Delivered only while the loop waits, so that none is missed. */
+	sigaddset(&block, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &block, open_mask);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigdelset(open_mask, ends[i]);
+	sigdelset(open_mask, SIGWINCH);
+}
+
+int ui_main(const struct ui_options *opt)
+{
+	static struct ui ui;
+	sigset_t open_mask;
+	char why[256];
+	int sig, status;
+
+	ui.interval_ms = opt->interval_ms ? opt->interval_ms : 200;
+	ui.fit = true;
+	ui.cell = 1;
+	ui.log_follows = true;
+	log_init(&ui.log);
+	session_init(&ui.session, opt->run, &ui.log);
+	/* A scenario says itself what it needs; without one there is nothing to show. */
+	if (model_open(&ui.model, &ui.log) && !opt->run) {
+		fprintf(stderr, "tagscope: %s\n", ui.model.error);
+		model_close(&ui.model);
+		log_free(&ui.log);
+		return 3;
+	}
+	if (screen_open(opt->color, why, sizeof(why))) {
+		fprintf(stderr, "tagscope: the terminal UI cannot start: %s\n", why);
+		model_close(&ui.model);
+		log_free(&ui.log);
+		return 3;
+	}
+	ui.letters = !screen_has_color();
+	if (opt->run)
+		ui.view = VIEW_RUN;
+	catch_signals(&open_mask);
+	sig = loop(&ui, &open_mask);
+	screen_close();
+	session_abort(&ui.session, sig ? "the UI was ended by a signal" : "the user left");
+	status = session_status(&ui.session);
+	if (opt->run && ui.session.phase == SESSION_READY)
+		fprintf(stderr, "tagscope: the scenario was not begun\n");
+	session_free(&ui.session);
+	model_close(&ui.model);
+	log_free(&ui.log);
+	return sig ? 128 + sig : status;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the UI knows of the machine, read anew at each refresh. It knows nothing of the
+ * screen: the UI tells it what the view in front needs, and only that is read.
+ */
+#ifndef TAGSCOPE_UI_MODEL_H
+#define TAGSCOPE_UI_MODEL_H
+
+#include "blockmap.h"
+#include "log.h"
+#include "state.h"
+
+#define HISTORY 512		/* refreshes that are remembered */
+#define BLOCK_ROWS 128		/* pages looked up at a refresh, at most */
+
+/* What a refresh should read besides the summary. */
+struct model_needs {
+	struct map_window window;	/* count 0: nothing of the map */
+	bool latencies;
+	int64_t block;			/* this one and its own pages; -1: none */
+	/* Pages of that block: row 0 is its first tag storage page, data pages follow. */
+	uint64_t row, rows;
+	uint64_t selected;		/* row whose tags are read */
+	bool want_tags;
+};
+
+struct page_row {
+	uint64_t pfn;
+	bool is_tag_page;	/* one of the block's own; else its data */
+	int err;		/* 0, or why page is not set */
+	struct state_page page;
+};
+
+/* One block, explained. */
+struct block_facts {
+	int64_t number;			/* -1: nothing here */
+	int err;			/* 0, or why block is not set */
+	struct state_block block;
+	const struct state_region *region;	/* NULL: none covers it */
+	uint64_t tag_base, tag_pages;	/* address, pages */
+	uint64_t data_base, data_pages;
+	struct page_row own;		/* its first tag storage page */
+	struct page_row row[BLOCK_ROWS];
+	uint64_t first_row, rows;
+	uint64_t tags_row;
+	int tags_err;			/* 0: tags are set; 1: not asked for */
+	struct state_tags tags;
+};
+
+struct model {
+	struct state *st;
+	bool ok;			/* there is a summary */
+	char error[800];		/* why the last reading failed, or "" */
+	struct state_summary now;
+	uint64_t page_size;
+	struct state_region *regions;
+	size_t nr_regions;
+
+	uint64_t *history;		/* [counter][HISTORY] */
+	uint64_t samples;		/* refreshes so far */
+
+	struct blockmap map;
+	struct map_window window;	/* as last read */
+	struct block_facts block;
+
+	struct state_latency *latency[2];	/* by enum state_histogram */
+	size_t nr_latency[2];
+	struct state_replays *replays;
+	size_t nr_replays;
+
+	struct log *log;
+};
+
+/* Open the state. 0 or -errno, with model->error; model_close() in any case. */
+int model_open(struct model *m, struct log *log);
+void model_close(struct model *m);
+
+/* Read what is needed. Errors are in m->error, and what could not be read is as before. */
+void model_refresh(struct model *m, const struct model_needs *needs);
+
+/* Whether counter i says how many there are now, rather than how often something was. */
+bool model_is_gauge(size_t counter);
+/*
+ * The last n values of a counter, oldest first: of a gauge its values, of others by how
+ * much they rose from one refresh to the next. Returns how many there are.
+ */
+size_t model_history(const struct model *m, size_t counter, uint64_t *v, size_t n);
+
+const struct state_region *model_region(const struct model *m, uint64_t block);
+/* How many rows (pages) a block has: its own and its data. */
+uint64_t model_block_rows(const struct model *m, uint64_t block);
+
+/* "reserved_pages 0->32, ...": what changed, in buf; "" if nothing did. */
+const char *model_changes(const struct state_summary *from, const struct state_summary *to,
+			  char *buf, size_t size);
+
+/* Nanoseconds, for people: "812 ns", "1.2 ms"; in buf. */
+const char *format_ns(uint64_t ns, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The views of the UI. Each is one file with one struct view. A view draws from the
+ * model and the session, says what it needs read, and acts on what keys mean; it
+ * neither reads the state nor knows a key.
+ */
+#ifndef TAGSCOPE_UI_VIEW_H
+#define TAGSCOPE_UI_VIEW_H
+
+#include "keys.h"
+#include "model.h"
+#include "screen.h"
+#include "session.h"
+
+/* Smaller than this nothing fits. */
+#define MIN_ROWS 16
+#define MIN_COLS 64
+
+enum view_id {
+	VIEW_MAP,
+	VIEW_COUNTERS,
+	VIEW_LATENCY,
+	VIEW_LOG,
+	VIEW_RUN,
+	VIEW_BLOCK,	/* from here on they have no tab */
+	VIEW_HELP,
+	NR_VIEWS,
+};
+
+/* Where a list stands. */
+struct list {
+	int64_t top, at, count;
+	int rows;		/* that were drawn */
+};
+
+struct ui {
+	struct model model;
+	struct session session;
+	struct log log;
+	enum view_id view, back;	/* back: where from, for views without a tab */
+
+	/* The map: what it shows, and the block under the cursor. */
+	int64_t cursor;
+	uint64_t cell, first;		/* blocks in a cell; the first block in the window */
+	bool fit;			/* cell follows the size of the window */
+	bool letters;			/* letters rather than shades */
+	int map_rows, map_cols;		/* cells in the window, as last drawn */
+
+	struct list list[NR_VIEWS];
+	bool log_follows;
+
+	unsigned int interval_ms;
+	bool paused, quit, quit_asked, redraw;
+	char message[256];		/* until the next key */
+	bool prompt;			/* typing where to go */
+	char input[80];
+};
+
+struct view {
+	const char *name;		/* on its tab */
+	bool whole;			/* takes the whole window, without the running scenario */
+	void (*draw)(struct ui *ui, struct rect r);
+	/* What to read for it; NULL: nothing but the summary. */
+	void (*needs)(const struct ui *ui, struct model_needs *needs);
+	/* true: done; false: the action means nothing here. NULL: none does. */
+	bool (*act)(struct ui *ui, enum action action);
+};
+
+extern const struct view view_map, view_counters, view_latency, view_log, view_run, view_block,
+	view_help;
+extern const struct view *const views[NR_VIEWS];
+
+/* The running scenario beside or below a view; rows it wants at this width. */
+void panel_draw(struct ui *ui, struct rect r, bool beside);
+
+void ui_say(struct ui *ui, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ui_open(struct ui *ui, enum view_id view);
+/* Put the cursor on a block; false, with a message, if there is none. */
+bool ui_go_to_block(struct ui *ui, uint64_t block);
+
+/* Moves of lists: up, down, page up, page down, home, end. */
+bool list_act(struct list *l, enum action action);
+/* Before drawing count lines in rows: keep the cursor in sight. */
+void list_fit(struct list *l, int64_t count, int rows);
+/* The same for text without a cursor. */
+bool text_act(struct list *l, enum action action);
+void text_fit(struct list *l, int64_t count, int rows);
+
+/* Shared by the map and the block view: lines about a block; returns how many. */
+int block_lines(struct ui *ui, struct rect r);
+/* What a page is used for, in words; in buf. */
+const char *page_use(const struct page_row *row, char *buf, size_t size);
+
+/* Number of the letter in STATE_LETTERS, -1: none. */
+int letter_number(char letter);
+
+#endif

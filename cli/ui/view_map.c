@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The map of tag storage: a cell for one block, or for some. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "view.h"
+
+#define LABEL 9			/* "12345678 " */
+
+static const char *const state_names[NR_LETTERS] = {
+	"free", "data", "pinned", "cached", "isolating", "reserved", "permanent", "unusable",
+};
+
+/* Powers of two only, so that a cell's blocks never straddle what is read together. */
+static uint64_t cell_that_fits(uint64_t blocks, int cells)
+{
+	uint64_t cell = 1;
+
+	while (cells > 0 && (blocks + cell - 1) / cell > (uint64_t)cells)
+		cell *= 2;
+	return cell;
+}
+
+/* Where the window is, so that the cursor is in it. */
+static void place(struct ui *ui, int rows, int cols)
+{
+	uint64_t blocks = ui->model.now.blocks, row, shown;
+
+	ui->map_rows = rows;
+	ui->map_cols = cols;
+	if (ui->cursor >= (int64_t)blocks)
+		ui->cursor = (int64_t)blocks - 1;
+	if (ui->cursor < 0)
+		ui->cursor = 0;
+	if (ui->fit || !ui->cell)
+		ui->cell = cell_that_fits(blocks, rows * cols);
+	row = ui->cell * (uint64_t)cols;
+	shown = row * (uint64_t)rows;
+	ui->first -= ui->first % row;
+	if ((uint64_t)ui->cursor < ui->first)
+		ui->first = (uint64_t)ui->cursor / row * row;
+	if ((uint64_t)ui->cursor >= ui->first + shown)
+		ui->first = ((uint64_t)ui->cursor / row - (uint64_t)rows + 1) * row;
+	/* No empty rows at the end if there are more before. */
+	if (ui->first && ui->first + shown > blocks + row) {
+		uint64_t all = (blocks + row - 1) / row;
+
+		ui->first = all > (uint64_t)rows ? (all - (uint64_t)rows) * row : 0;
+	}
+}
+
+static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *cell, int flags)
+{
+	int state = map_cell_state(cell), paint = PAINT_DIM;
+	bool all = state >= 0 && cell->count[state] == cell->blocks;
+	char letter[2] = "?";
+	const char *glyph = letter;
+
+	if (cell->changed)
+		flags |= PAINT_CHANGED;
+	if (state < 0) {
+		screen_text(y, x, 1, PAINT_DIM | flags, screen_is_utf8() ? "·" : "?");
+		return;
+	}
+	paint = (int)PAINT_FREE + state;
+	letter[0] = STATE_LETTERS[state];
+	if (state == letter_number(BLOCK_FREE))
+		letter[0] = '.';
+	if (ui->letters || letter[0] == '.') {
+		if (all && ui->letters && letter[0] != '.')
+			flags |= PAINT_STRONG;
+	} else if (cell->blocks == 1 && state == letter_number(BLOCK_RESERVED)) {
+		/* How full of tags. */
+		uint64_t full = STATE_DATA_PER_TAG * ui->model.now.block_pages;
+
+		glyph = screen_shade(full ? 1 + (int)(3 * cell->tagged / full) : 4);
+	} else {
+		glyph = screen_shade(all ? 4 : 1 + (int)(3 * cell->count[state] / cell->blocks));
+	}
+	screen_text(y, x, 1, paint | flags, glyph);
+}
+
+static void draw_legend(struct ui *ui, int y, int x, int w)
+{
+	const struct state_summary *s = &ui->model.now;
+	unsigned int done = map_progress(&ui->model.map, &ui->model.window, s->generation);
+	int end = x + w;
+
+	for (int i = 0; i < NR_LETTERS && x < end; i++) {
+		/* Of the other policy. */
+		if (STATE_LETTERS[i] == BLOCK_CACHED && !strcmp(s->policy, "cma"))
+			continue;
+		if (i == letter_number(BLOCK_FREE))
+			x += screen_text(y, x, end - x, PAINT_FREE + i, ".");
+		else if (ui->letters)
+			x += screen_printf(y, x, end - x, PAINT_FREE + i, "%c", STATE_LETTERS[i]);
+		else
+			x += screen_text(y, x, end - x, PAINT_FREE + i, screen_shade(4));
+		x += screen_printf(y, x, end - x, PAINT_PLAIN, " %s  ", state_names[i]);
+	}
+	if (x < end && done < 100)
+		screen_printf(y, x, end - x, PAINT_WARN, "%u%% read", done);
+}
+
+static void draw_numbers(struct ui *ui, int y, int x, int w)
+{
+	const struct state_summary *s = &ui->model.now;
+	int end = x + w;
+
+	x += screen_printf(y, x, end - x, PAINT_PLAIN, "available %" PRIu64 "  isolating %" PRIu64
+			   "  ", s->blocks_available, s->blocks_isolating);
+	x += screen_printf(y, x, end - x, PAINT_RESERVED, "reserved %" PRIu64, s->blocks_reserved);
+	x += screen_printf(y, x, end - x, PAINT_PLAIN, "  permanent %" PRIu64 "  tagged pages %"
+			   PRIu64, s->blocks_permanent, s->reserved_pages);
+	if (s->reserve_busy + s->foa_sigbus && x < end)
+		screen_printf(y, x, end - x, PAINT_BAD, "  busy %" PRIu64 "  SIGBUS %" PRIu64,
+			      s->reserve_busy, s->foa_sigbus);
+}
+
+static void draw_zoom(struct ui *ui, int y, int x, int w)
+{
+	uint64_t last = ui->first + ui->cell * (uint64_t)(ui->map_rows * ui->map_cols);
+	char text[120];
+
+	if (last > ui->model.now.blocks)
+		last = ui->model.now.blocks;
+	snprintf(text, sizeof(text), "%" PRIu64 " block%s a cell, blocks %" PRIu64 " to %" PRIu64 "%s",
+		 ui->cell, ui->cell == 1 ? "" : "s", ui->first, last - 1,
+		 ui->fit ? " (all)" : "");
+	screen_rule(y, x, w, text);
+}
+
+static void draw_nothing(struct ui *ui, struct rect r)
+{
+	const struct model *m = &ui->model;
+	char text[1100];
+
+	if (!m->ok)
+		snprintf(text, sizeof(text), "There is no tag storage to look at: %s", m->error);
+	else if (!strcmp(m->now.policy, "off"))
+		snprintf(text, sizeof(text),
+			 "Tag storage is not managed on this machine: policy is off, because: %s.%s",
+			 m->now.reason, !strcmp(m->now.reason, "cmdline") ?
+			 " The kernel was booted with mte_tag_storage=off." : "");
+	else
+		snprintf(text, sizeof(text), "This machine has no tag blocks.");
+	screen_wrap((struct rect){ r.y + 1, r.x + 1, r.h - 1, r.w - 2 }, 0, PAINT_PLAIN, text);
+}
+
+static void map_draw(struct ui *ui, struct rect r)
+{
+	int detail = r.h >= 26 ? 6 : r.h >= 14 ? 4 : 3, rows = r.h - 3 - detail;
+	int cols = (r.w - LABEL) / 16 * 16, y = r.y;
+	struct map_cell cell;
+
+	if (!ui->model.ok || !ui->model.now.blocks) {
+		draw_nothing(ui, r);
+		return;
+	}
+	place(ui, rows, cols);
+	draw_numbers(ui, y++, r.x, r.w);
+	draw_legend(ui, y++, r.x, r.w);
+	for (int i = 0; i < rows; i++, y++) {
+		uint64_t at = ui->first + ui->cell * (uint64_t)(i * cols);
+
+		if (at >= ui->model.now.blocks)
+			continue;
+		screen_printf(y, r.x, LABEL, PAINT_DIM, "%8" PRIu64, at);
+		for (int k = 0; k < cols && at < ui->model.now.blocks; k++, at += ui->cell) {
+			bool here = (uint64_t)ui->cursor / ui->cell == at / ui->cell;
+
+			map_cell(&ui->model.map, at, ui->cell, &cell);
+			draw_cell(ui, y, r.x + LABEL + k, &cell, here ? PAINT_CURSOR : 0);
+		}
+	}
+	draw_zoom(ui, y++, r.x, r.w);
+	r.h -= y - r.y;
+	r.y = y;
+	block_lines(ui, r);
+}
+
+static void map_needs(const struct ui *ui, struct model_needs *needs)
+{
+	/* Before the first drawing the size of the window is not known. */
+	needs->window.first = ui->first;
+	needs->window.cell = ui->cell;
+	needs->window.count = ui->cell * (uint64_t)(ui->map_rows * ui->map_cols);
+	needs->block = ui->cursor;
+}
+
+static void zoom(struct ui *ui, uint64_t cell)
+{
+	uint64_t row = ui->cell * (uint64_t)ui->map_cols;
+	uint64_t line = ((uint64_t)ui->cursor - ui->first) / (row ? row : 1);
+
+	ui->fit = false;
+	ui->cell = cell;
+	/* The cursor stays on its block, and in its row if it can. */
+	row = cell * (uint64_t)ui->map_cols;
+	ui->first = row ? (uint64_t)ui->cursor / row * row : 0;
+	ui->first = ui->first > line * row ? ui->first - line * row : 0;
+}
+
+/* The next block, as far as is known, whose state is another than that at the cursor. */
+static void other_state(struct ui *ui, int dir)
+{
+	const struct blockmap *map = &ui->model.map;
+	int64_t n = (int64_t)map->blocks, at = ui->cursor;
+	int letter = map_letter(map, (uint64_t)at);
+
+	for (at += dir; at >= 0 && at < n; at += dir) {
+		int l = map_letter(map, (uint64_t)at);
+
+		if (l >= 0 && l != letter) {
+			ui_go_to_block(ui, (uint64_t)at);
+			return;
+		}
+	}
+	ui_say(ui, "no block %s this is known to be in another state", dir > 0 ? "after" : "before");
+}
+
+static bool map_act(struct ui *ui, enum action action)
+{
+	int64_t cell = (int64_t)ui->cell, row = cell * ui->map_cols, last;
+	int64_t page = row * ui->map_rows, at = ui->cursor;
+
+	last = (int64_t)ui->model.now.blocks - 1;
+	if (last < 0)
+		return false;
+	switch (action) {
+	case ACT_LEFT:
+		at -= at % cell ? at % cell : cell;
+		break;
+	case ACT_RIGHT:
+		at += cell - at % cell;
+		if (at > last)
+			at = ui->cursor;
+		break;
+	case ACT_UP:
+		at -= at >= row ? row : 0;
+		break;
+	case ACT_DOWN:
+		at += at + row <= last ? row : 0;
+		break;
+	case ACT_PAGE_UP:
+		at -= page;
+		break;
+	case ACT_PAGE_DOWN:
+		at += page;
+		break;
+	case ACT_HOME:
+		at = 0;
+		break;
+	case ACT_END:
+		at = last;
+		break;
+	case ACT_ZOOM_IN:
+		if (ui->cell > 1)
+			zoom(ui, ui->cell / 2);
+		else
+			ui_say(ui, "each cell is one block");
+		return true;
+	case ACT_ZOOM_OUT:
+		if (ui->cell < cell_that_fits((uint64_t)last + 1, ui->map_rows * ui->map_cols))
+			zoom(ui, ui->cell * 2);
+		else
+			ui->fit = true;
+		return true;
+	case ACT_FIT:
+		ui->fit = true;
+		return true;
+	case ACT_OPEN:
+		ui_open(ui, VIEW_BLOCK);
+		memset(&ui->list[VIEW_BLOCK], 0, sizeof(ui->list[VIEW_BLOCK]));
+		return true;
+	case ACT_NEXT:
+	case ACT_PREV:
+		other_state(ui, action == ACT_NEXT ? 1 : -1);
+		return true;
+	case ACT_MARK:
+		map_mark(&ui->model.map);
+		return true;
+	case ACT_LETTERS:
+		ui->letters = !ui->letters;
+		return true;
+	default:
+		return false;
+	}
+	ui->cursor = at < 0 ? 0 : at > last ? last : at;
+	return true;
+}
+
+const struct view view_map = {
+	.name = "Map",
+	.draw = map_draw,
+	.needs = map_needs,
+	.act = map_act,
+};

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The scenario: before it begins what it is, then its results, at the end the verdict. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format.h"
+#include "view.h"
+
+/* Text that grows downwards, of which a part is in the window. */
+struct page {
+	struct rect r;
+	int line, top;
+};
+
+static void para(struct page *p, int indent, int paint, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static void para(struct page *p, int indent, int paint, const char *fmt, ...)
+{
+	struct rect r = { p->r.y, p->r.x + indent, p->r.h, p->r.w - indent };
+	int skip = 0, at = p->line - p->top;
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (at < 0)
+		skip = -at;
+	else
+		r.y += at;
+	r.h -= at > 0 ? at : 0;
+	if (r.h < 0)
+		r.h = 0;
+	p->line += screen_wrap(r, skip, paint, text);
+}
+
+static void what_it_is(const struct session *s, struct page *p)
+{
+	const struct scenario *sc = session_scenario(s);
+	const struct run_params *params = s->opt->params;
+
+	para(p, 0, PAINT_BOLD, "%s: %s", sc->name, sc->summary);
+	para(p, 0, PAINT_PLAIN, " ");
+	para(p, 0, PAINT_PLAIN, "%s", sc->explanation);
+	para(p, 0, PAINT_PLAIN, " ");
+	if (params->n)
+		para(p, 0, PAINT_BOLD, "Parameters");
+	for (size_t i = 0; i < params->n; i++)
+		para(p, 2, PAINT_PLAIN, "%s=%s  (%s)", params->values[i].decl->name,
+		     params->values[i].text, params->values[i].decl->help);
+	for (size_t i = 0; sc->roles && sc->roles[i]; i++) {
+		if (!i)
+			para(p, 0, PAINT_BOLD, "Who takes part");
+		para(p, 2, PAINT_PLAIN, "%s: %s", sc->roles[i]->name, sc->roles[i]->summary);
+	}
+	para(p, 0, PAINT_DIM, "seed %" PRIu64 ", time limit %u s", s->opt->seed,
+	     s->opt->time_limit_s ? s->opt->time_limit_s : sc->time_limit_s);
+	para(p, 0, PAINT_PLAIN, " ");
+}
+
+static void results(const struct session *s, struct page *p, bool failed_only)
+{
+	unsigned int step = 0;
+
+	for (size_t i = 0; i < s->nr_results; i++) {
+		const struct session_result *r = &s->results[i];
+
+		if (failed_only && r->ok)
+			continue;
+		if (!failed_only && r->step != step)
+			para(p, 0, PAINT_DIM, "step %u", r->step);
+		step = r->step;
+		para(p, 2, r->ok ? PAINT_GOOD : PAINT_BAD, "%s %s", r->ok ? "ok    " : "NOT OK",
+		     r->text ? r->text : "");
+		if (r->detail)
+			para(p, 9, PAINT_PLAIN, "%s", r->detail);
+	}
+}
+
+static void verdict(const struct session *s, struct page *p)
+{
+	static const char *const words[] = {
+		[VERDICT_PASS] = "PASSED", [VERDICT_FAIL] = "FAILED",
+		[VERDICT_BROKEN] = "COULD NOT RUN", [VERDICT_SKIP] = "SKIPPED",
+	};
+	bool good = s->verdict == VERDICT_PASS;
+
+	para(p, 0, good ? PAINT_GOOD | PAINT_STRONG : s->verdict == VERDICT_SKIP ? PAINT_WARN : PAINT_BAD,
+	     "%s  %s: %u of %u expectations held, %u steps, %.1f s", words[s->verdict],
+	     session_scenario(s)->name, s->passed, s->passed + s->failed, s->step,
+	     (double)s->ns / 1e9);
+	if (*s->reason)
+		para(p, 2, PAINT_PLAIN, "%s", s->reason);
+	para(p, 0, PAINT_PLAIN, " ");
+}
+
+static void measures(const struct session *s, struct page *p)
+{
+	char value[40];
+
+	if (!s->nr_measures)
+		return;
+	para(p, 0, PAINT_BOLD, "Measures");
+	for (size_t i = 0; i < s->nr_measures; i++)
+		para(p, 2, PAINT_PLAIN, "%-28s %s %s", s->measures[i].name ? s->measures[i].name : "",
+		     format_value(s->measures[i].value, value, sizeof(value)),
+		     s->measures[i].unit ? s->measures[i].unit : "");
+	para(p, 0, PAINT_PLAIN, " ");
+}
+
+static void what_next(const struct session *s, struct page *p)
+{
+	char text[512], *nl;
+
+	para(p, 0, PAINT_BOLD, "What to try next");
+	para(p, 2, PAINT_PLAIN, "R: once more, here.  1: the map as it is now.  3: how long it took.  4: all that happened.");
+	for (unsigned int i = 0; session_next(s, i, text, sizeof(text)); i++) {
+		nl = strchr(text, '\n');
+		if (nl)
+			*nl = '\0';
+		para(p, 2, PAINT_BOLD, "%s", text);
+		if (nl)
+			para(p, 6, PAINT_PLAIN, "%s", nl + 1);
+	}
+	para(p, 0, PAINT_PLAIN, " ");
+}
+
+static void put_all(const struct session *s, struct page *p)
+{
+	switch (s->phase) {
+	case SESSION_READY:
+		what_it_is(s, p);
+		para(p, 0, PAINT_BOLD, "Press SPACE to begin. %s", s->step_mode ?
+		     "It waits for SPACE at each step; s lets it run through." :
+		     "It runs through; s makes it wait at each step.");
+		break;
+	case SESSION_RUNNING:
+		para(p, 0, PAINT_BOLD, "%u expectations held, %u did not, up to step %u", s->passed,
+		     s->failed, s->step);
+		results(s, p, false);
+		measures(s, p);
+		what_it_is(s, p);
+		break;
+	case SESSION_ENDED:
+		verdict(s, p);
+		if (s->failed) {
+			para(p, 0, PAINT_BOLD, "What did not hold");
+			results(s, p, true);
+			para(p, 0, PAINT_PLAIN, " ");
+		}
+		measures(s, p);
+		what_next(s, p);
+		if (s->nr_results) {
+			para(p, 0, PAINT_BOLD, "All results");
+			results(s, p, false);
+		}
+		break;
+	case SESSION_NONE:
+		para(p, 0, PAINT_PLAIN, "No scenario runs. 'tagscope run --ui NAME' does.");
+		break;
+	}
+}
+
+static void run_draw(struct ui *ui, struct rect r)
+{
+	struct list *l = &ui->list[VIEW_RUN];
+	struct page p = { .r = { r.y, r.x + 1, 0, r.w - 2 } };
+
+	put_all(&ui->session, &p);
+	text_fit(l, p.line, r.h - 1);
+	p = (struct page){ .r = { r.y, r.x + 1, r.h - 1, r.w - 2 }, .top = (int)l->top };
+	put_all(&ui->session, &p);
+	if (l->top + l->rows < l->count)
+		screen_text(r.y + r.h - 1, r.x + 1, r.w - 1, PAINT_DIM, "-- more: Down, PgDn --");
+	else if (l->top)
+		screen_text(r.y + r.h - 1, r.x + 1, r.w - 1, PAINT_DIM, "-- the end: Up, PgUp --");
+}
+
+static bool run_act(struct ui *ui, enum action action)
+{
+	return text_act(&ui->list[VIEW_RUN], action);
+}
+
+const struct view view_run = {
+	.name = "Scenario",
+	.whole = true,
+	.draw = run_draw,
+	.act = run_act,
+};
