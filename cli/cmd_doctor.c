@@ -119,7 +119,7 @@ static void look_at_storage(struct exam *x)
 		snprintf(text, sizeof(text), "%s = %" PRIu64, *name, err ? 0 : value);
 		verdict(x, !err && (value || !strcmp(*name, "fault_wait_ms")), GRADE_WARN, "switch",
 			text, err ? state_error(st) : text,
-			"a mitigation is off: write 1 to it below switches/");
+			err ? NULL : "a mitigation is off: write 1 to it below switches/");
 		state_close(st);
 	}
 }

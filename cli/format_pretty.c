@@ -48,23 +48,24 @@ static void wrap(const struct report *rep, const char *text, unsigned int column
 		 unsigned int indent)
 {
 	const struct pretty *p = rep->priv;
+	bool first = true;
 
 	while (*text) {
 		size_t word = strcspn(text, " ");
 
-		if (column + word > p->width && column > indent) {
+		if (!first && column + 1 + word > p->width) {
 			fprintf(rep->out, "\n%*s", (int)indent, "");
 			column = indent;
+		} else if (!first) {
+			fputc(' ', rep->out);
+			column++;
 		}
+		first = false;
 		fprintf(rep->out, "%.*s", (int)word, text);
 		column += (unsigned int)word;
 		text += word;
 		while (*text == ' ')
 			text++;
-		if (*text && column < p->width) {
-			fputc(' ', rep->out);
-			column++;
-		}
 	}
 	fputc('\n', rep->out);
 }

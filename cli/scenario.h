@@ -224,6 +224,13 @@ struct state_tags tags_now(struct run *r, pid_t pid, const void *addr);
 /* The same for an address that may be without a page: false, then, and *page unset. */
 bool page_present(struct run *r, pid_t pid, const void *addr, struct state_page *page);
 
+/*
+ * Empty the kernel's per-CPU batches of pages. Before it, a page that was unmapped or
+ * dropped may stay allocated for any time, and its tag storage with it, because a CPU
+ * that has nothing to do holds it in a batch. Drops clean page cache as well. Root only.
+ */
+void settle(struct run *r);
+
 /* Switches go back to what they were when the scenario ends, however it ends. */
 uint64_t switch_get(struct run *r, const char *name);
 void switch_set(struct run *r, const char *name, uint64_t value);

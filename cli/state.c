@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "param.h"
@@ -97,6 +99,7 @@ int state_open(struct state **out)
 {
 	const char *root = getenv("TAGSCOPE_DEBUGFS");
 	struct state *st = calloc(1, sizeof(*st));
+	struct statfs fs;
 	struct stat sb;
 	int n;
 
@@ -118,9 +121,9 @@ int state_open(struct state **out)
 	/* Tell apart a kernel without the series and a debugfs that is not mounted. */
 	if (root == getenv("TAGSCOPE_DEBUGFS"))
 		return fail(st, -ENOENT, "%s: %s (named by TAGSCOPE_DEBUGFS)", root, strerror(errno));
-	if (stat("/sys/kernel/debug/.", &sb) || access("/sys/kernel/debug/sched", F_OK))
+	if (statfs("/sys/kernel/debug", &fs) || fs.f_type != DEBUGFS_MAGIC)
 		return fail(st, -ENOENT,
-			    "%s is not there: mount debugfs first (mount -t debugfs debugfs /sys/kernel/debug), or this kernel lacks tag storage",
+			    "%s is not there: debugfs is not mounted (mount -t debugfs debugfs /sys/kernel/debug)",
 			    root);
 	return fail(st, -ENOENT,
 		    "%s is not there: this kernel is built without CONFIG_ARM64_MTE_TAG_STORAGE", root);
@@ -148,15 +151,23 @@ static int read_text(struct state *st, const char *name, int fd, char **text)
 {
 	size_t size = 8192, len = 0;
 	char *buf = malloc(size);
+	bool seek = true;
 
 	while (buf) {
-		ssize_t n = pread(fd, buf + len, size - len - 1, (off_t)len);
+		/* From the start, wherever a request has moved the file's position. */
+		ssize_t n = seek ? pread(fd, buf + len, size - len - 1, (off_t)len) :
+				   read(fd, buf + len, size - len - 1);
 
 		if (n < 0) {
 			int err = errno;
 
 			if (err == EINTR)
 				continue;
+			/* debugfs' files of one value have no position. */
+			if (err == ESPIPE && seek) {
+				seek = false;
+				continue;
+			}
 			free(buf);
 			return fail(st, -err, "%s/%s: %s", st->root, name, strerror(err));
 		}

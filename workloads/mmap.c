@@ -207,6 +207,7 @@ static void mmap_run(struct run *r)
 	if (madvise(a.base, page_size(), MADV_DONTNEED))
 		bail_errno(r, "MADV_DONTNEED");
 	expect(r, !page_present(r, 0, a.base, &page), "the page is gone");
+	settle(r);
 	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages ==
 					start.reserved_pages + a.pages - 1),
 	       "it has no tag storage any more");
@@ -218,6 +219,7 @@ static void mmap_run(struct run *r)
 	step(r, "It unmaps all. As the last tagged page of a block is freed, the block goes back to the page allocator.");
 	if (munmap(a.base, len))
 		bail_errno(r, "munmap");
+	settle(r);
 	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages == start.reserved_pages),
 	       "no more pages have tag storage than at the start");
 	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
@@ -244,7 +246,7 @@ static const struct scenario mmap_scenario = {
 	.params = PARAMS(
 		P_UINT("pages", "256", 1, 65536, "how many pages are touched"),
 		P_ENUM("layout", "dense", "dense|sparse", "touched pages: neighbours, or far apart")),
-	.needs = NEED_DRAM_TAGS,
+	.needs = NEED_TAG_STORAGE,
 	.min_memory = 128 << 20,
 	.time_limit_s = 120,
 	.run = mmap_run,

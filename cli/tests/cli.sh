@@ -185,6 +185,8 @@ run 1 "$t" run --format pretty --color always fails && grep -q $'\033\[' "$dir/o
 ok "pretty, colours by force" $?
 awk 'length($0) > 100 { exit 1 }' <(sed $'s/\033\\[[0-9;]*m//g' "$dir/out")
 ok "pretty, no line is wider than 100" $?
+! grep -q ' $' "$dir/out"
+ok "pretty, no line ends with a space" $?
 run 0 script -qec "$t run passes" /dev/null && says "PASSED" && grep -q $'\033\[' "$dir/out"
 ok "on a terminal pretty with colours is the default" $?
 run 0 script -qec "NO_COLOR=1 $t run passes" /dev/null && says "PASSED" && ! grep -q $'\033\[' "$dir/out"
