@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* workloads/swap.c: tagged memory is swapped out to zram, and comes back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "place.h"
+#include "scenario.h"
+
+#define SETTLE_MS 5000
+#define WAIT_MS 60000
+#define RW (PROT_READ | PROT_WRITE)
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
+static const struct role child_role = {
+	.name = "child",
+	.summary = "inherits memory that is swapped out",
+	.user = ROLE_ROOT,
+};
+
+struct area {
+	char *base;
+	size_t n;
+	uint64_t seed;
+};
+
+static size_t area_len(const struct area *a)
+{
+	return a->n * page_size();
+}
+
+static char *page_at(const struct area *a, size_t i)
+{
+	return a->base + i * page_size();
+}
+
+/* Every fifth page has no tag but 0: for such a page the kernel need not save any. */
+static bool no_tags(size_t i)
+{
+	return i % 5 == 4;
+}
+
+static void fill_page(const struct area *a, size_t i)
+{
+	pattern_fill(page_at(a, i), page_size(), a->seed, i);
+	if (no_tags(i))
+		tag_store_range(page_at(a, i), page_size(), 0);
+	else
+		tags_fill(page_at(a, i), page_size(), a->seed, i);
+}
+
+static struct area area_new(struct run *r, size_t n)
+{
+	struct area a = { .n = n, .seed = rnd(r), .base = mte_map(n * page_size(), true) };
+
+	if (!a.base)
+		bail_errno(r, "mmap of %zu pages", n);
+	if (madvise(a.base, area_len(&a), MADV_NOHUGEPAGE) && errno != EINVAL)
+		bail_errno(r, "MADV_NOHUGEPAGE");
+	for (size_t i = 0; i < n; i++)
+		fill_page(&a, i);
+	return a;
+}
+
+struct verdicts {
+	struct mismatch data, tags;
+};
+
+/* Pages first, first + step, ... */
+static struct verdicts check_pages(const struct area *a, const char *base, size_t first, size_t step_)
+{
+	struct verdicts v = { .tags = { .is_tag = true } };
+
+	for (size_t i = first; i < a->n; i += step_) {
+		const char *p = base + i * page_size();
+
+		if (!v.data.count)
+			v.data = pattern_check(p, page_size(), a->seed, i);
+		if (!v.tags.count)
+			v.tags = no_tags(i) ? tags_check_same(p, page_size(), 0) :
+					      tags_check(p, page_size(), a->seed, i);
+	}
+	return v;
+}
+
+static void expect_pages(struct run *r, const struct area *a, size_t first, size_t step_,
+			 const char *when)
+{
+	struct verdicts v = check_pages(a, a->base, first, step_);
+
+	expect_intact(r, v.data, "the data is what the program wrote, %s", when);
+	expect_intact(r, v.tags, "the tags are what the program set, %s", when);
+}
+
+/* True when all pages are out. One request may miss pages that are on some CPU's list. */
+static bool page_out(struct run *r, const char *p, size_t n)
+{
+	uint64_t until = now_ns() + 10000000000;
+
+	do {
+		if (madvise((void *)(uintptr_t)p, n * page_size(), MADV_PAGEOUT))
+			bail_errno(r, "MADV_PAGEOUT");
+		if (pages_swapped(r, 0, p, n) == n)
+			return true;
+		sleep_ms(10);
+	} while (now_ns() < until);
+	return false;
+}
+
+static size_t bad_storage(struct run *r, const char *p, size_t n, size_t step_)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < n; i += step_) {
+		const char *q = p + i * page_size();
+		struct state_page page;
+		struct state_tags tags;
+
+		if (!page_present(r, 0, q, &page)) {
+			bad++;
+			continue;
+		}
+		tags = tags_now(r, 0, q);
+		bad += !page.has_storage || !page.tagged || page.foa || page.in_tag_storage ||
+		       page.block_state != BLOCK_RESERVED || !tags.valid || !tags.has_raw ||
+		       !state_tags_agree(&tags);
+	}
+	return bad;
+}
+
+static bool reserved_settles(struct run *r, uint64_t want)
+{
+	return eventually(SETTLE_MS, summary_now(r).reserved_pages == want);
+}
+
+/* ---- Out and in again ------------------------------------------------------------- */
+
+static void out_and_in(struct run *r, const struct area *a, uint64_t start)
+{
+	uint64_t t;
+
+	step(r,
+	     "The program fills %zu tagged pages with data and tags. Every fifth page keeps tags of 0.",
+	     a->n);
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, a->n, "each page has tag storage");
+	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0, "the tags are in tag storage");
+
+	step(r,
+	     "It asks the kernel to swap all of them out. The data goes to zram, and the kernel keeps the tags aside; so the pages are freed, and their tag storage is, too.");
+	require(r, page_out(r, a->base, a->n), "all pages are swapped out");
+	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), 0, "none of them is in memory");
+	expect(r, reserved_settles(r, start), "swapped out, they have no tag storage");
+
+	step(r,
+	     "It reads every second page. Each comes back to another place, where storage for its tags has to be found before they can be restored.");
+	t = now_ns();
+	expect_pages(r, a, 0, 2, "swapped in by reading");
+	measure(r, "swap_in_and_check", "ns", (double)(now_ns() - t) / (double)((a->n + 1) / 2));
+	expect_eq_u64(r, bad_storage(r, a->base, a->n, 2), 0,
+		      "what came back has its tags in tag storage");
+	expect_range(r, summary_now(r).reserved_pages - start, (a->n + 1) / 2, a->n,
+		     "what came back has tag storage, what is out has none");
+
+	step(r,
+	     "It writes to all pages, first a tag or first data: the rest comes back, too.");
+	for (size_t i = 0; i < a->n; i++) {
+		if (i % 4 == 1)
+			tag_store(page_at(a, i), no_tags(i) ? 0 :
+						 tags_pattern_at(a->seed, i, 0));
+		else
+			pattern_fill(page_at(a, i), 8, a->seed, i);
+	}
+	expect_pages(r, a, 0, 1, "swapped in by writing");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, a->n,
+		      "all pages have tag storage again");
+}
+
+static void rounds(struct run *r, const struct area *a, unsigned int n)
+{
+	struct verdicts bad = { .tags = { .is_tag = true } };
+	size_t stuck = 0;
+
+	step(r,
+	     "%u times more, out and in, with changes in between.", n);
+	for (unsigned int round = 0; round < n; round++) {
+		struct area now = *a;
+		struct verdicts v;
+
+		now.seed = rnd(r);
+		for (size_t i = 0; i < a->n; i++)
+			fill_page(&now, i);
+		stuck += !page_out(r, a->base, a->n);
+		v = check_pages(&now, a->base, 0, 1);
+		if (v.data.count && !bad.data.count)
+			bad.data = v.data;
+		if (v.tags.count && !bad.tags.count)
+			bad.tags = v.tags;
+	}
+	expect_eq_u64(r, stuck, 0, "each time all pages are swapped out");
+	expect_intact(r, bad.data, "the data is what the program wrote, each time");
+	expect_intact(r, bad.tags, "the tags are what the program set, each time");
+	for (size_t i = 0; i < a->n; i++)
+		fill_page(a, i);
+}
+
+/* ---- What else may happen to swapped memory ----------------------------------------- */
+
+struct inheritance {
+	const struct area *a;
+	struct gate *go;
+};
+
+static void child_reads(struct run *r, void *arg)
+{
+	struct inheritance *h = arg;
+
+	if (!gate_wait(h->go, WAIT_MS))
+		bail(r, "the parent does not answer");
+	expect_pages(r, h->a, 0, 1, "in the child");
+	for (size_t i = 0; i < h->a->n; i += 3)
+		tag_store_range(page_at(h->a, i), page_size(), 3);
+	for (size_t i = 0; i < h->a->n; i += 3)
+		if (tags_check_same(page_at(h->a, i), page_size(), 3).count)
+			bail(r, "the child's own tags are gone");
+}
+
+static void forked(struct run *r, const struct area *a, uint64_t start)
+{
+	struct inheritance h = { .a = a, .go = gate_new(r) };
+	struct child *c;
+
+	step(r,
+	     "Swapped out again, and forked: parent and child swap the same pages in, and the child then changes tags.");
+	require(r, page_out(r, a->base, a->n), "all pages are swapped out before fork");
+	c = role_spawn(r, &child_role, child_reads, &h);
+	gate_open(h.go);
+	expect_pages(r, a, 0, 1, "in the parent");
+	expect_role_done(r, c, WAIT_MS);
+	expect_pages(r, a, 0, 1, "in the parent, after the child");
+	expect(r, reserved_settles(r, start + a->n), "only the parent's pages have tag storage at the end");
+}
+
+static void dropped(struct run *r, const struct area *a, uint64_t start)
+{
+	step(r,
+	     "Swapped out, and dropped with MADV_DONTNEED: touched again, the pages are new ones, and the old tags must not come back.");
+	require(r, page_out(r, a->base, a->n), "all pages are swapped out before they are dropped");
+	if (madvise(a->base, area_len(a), MADV_DONTNEED))
+		bail_errno(r, "MADV_DONTNEED");
+	/* A store first: a page of its own, not the zero page. */
+	for (size_t i = 0; i < a->n; i++)
+		*(volatile char *)page_at(a, i) = 1;
+	expect_intact(r, tags_check_same(a->base, area_len(a), 0), "the tags of new pages are 0");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, a->n, "the new pages have tag storage");
+	for (size_t i = 0; i < a->n; i++)
+		fill_page(a, i);
+}
+
+/* Data that was swapped out before it became taggable. */
+static void tagged_while_out(struct run *r, size_t n)
+{
+	uint64_t start = summary_now(r).reserved_pages, seed = rnd(r);
+	struct area a = { .n = n, .seed = seed, .base = mte_map(n * page_size(), false) };
+	struct mismatch m = { .count = 0 };
+
+	step(r,
+	     "Untagged data is swapped out, and made taggable with mprotect() while it is out. It comes back with tag storage, and tags of 0.");
+	if (!a.base)
+		bail_errno(r, "mmap");
+	if (madvise(a.base, area_len(&a), MADV_NOHUGEPAGE) && errno != EINVAL)
+		bail_errno(r, "MADV_NOHUGEPAGE");
+	for (size_t i = 0; i < n; i++)
+		pattern_fill(page_at(&a, i), page_size(), seed, i);
+	require(r, page_out(r, a.base, n), "all untagged pages are swapped out");
+	if (mprotect(a.base, area_len(&a), RW | PROT_MTE))
+		bail_errno(r, "mprotect with PROT_MTE");
+	expect_eq_u64(r, summary_now(r).reserved_pages, start, "what is out needs no tag storage");
+	for (size_t i = 0; i < n && !m.count; i++)
+		m = pattern_check(page_at(&a, i), page_size(), seed, i);
+	expect_intact(r, m, "the untagged data came back");
+	expect_intact(r, tags_check_same(a.base, area_len(&a), 0), "its tags begin as 0");
+	expect_eq_u64(r, bad_storage(r, a.base, n, 1), 0, "it has tag storage now");
+	if (munmap(a.base, area_len(&a)))
+		bail_errno(r, "munmap");
+	expect(r, reserved_settles(r, start), "unmapped, it has none any more");
+}
+
+/*
+ * A memfd with tags, swapped out, and brought in by an untagged mapping or by read():
+ * neither knows of tags, but they must be restored all the same.
+ */
+static void by_untagged_mapping(struct run *r, size_t n)
+{
+	uint64_t start = summary_now(r).reserved_pages;
+	int fd = memfd_create("tagscope-swap", MFD_CLOEXEC);
+	struct area a = { .n = n, .seed = rnd(r) };
+	struct mismatch m = { .count = 0 };
+	char *plain, *buf = malloc(page_size());
+	struct verdicts v;
+
+	step(r,
+	     "A memfd with tags is swapped out, and brought in through a mapping without PROT_MTE, and with read(). Neither shows tags, but they must be there when a tagged mapping looks.");
+	if (fd < 0 || ftruncate(fd, (off_t)area_len(&a)) || !buf)
+		bail_errno(r, "memfd of %zu bytes", area_len(&a));
+	a.base = mmap(NULL, area_len(&a), RW | PROT_MTE, MAP_SHARED, fd, 0);
+	plain = mmap(NULL, area_len(&a), RW, MAP_SHARED, fd, 0);
+	if (a.base == MAP_FAILED || plain == MAP_FAILED)
+		bail_errno(r, "mmap of a memfd");
+	for (size_t i = 0; i < n; i++)
+		fill_page(&a, i);
+	/* A shared page that was swapped out leaves nothing in the page table. */
+	require(r, eventually(10000, !madvise(a.base, area_len(&a), MADV_PAGEOUT) &&
+			      summary_now(r).reserved_pages == start),
+		"the memfd is swapped out, and has no tag storage");
+	for (size_t i = 0; i < n; i++) {
+		if (i % 2) {
+			if (pread(fd, buf, page_size(), (off_t)(i * page_size())) !=
+			    (ssize_t)page_size())
+				bail_errno(r, "pread");
+			if (!m.count)
+				m = pattern_check(buf, page_size(), a.seed, i);
+		} else if (!m.count) {
+			m = pattern_check(plain + i * page_size(), page_size(), a.seed, i);
+		}
+	}
+	expect_intact(r, m, "untagged readers get the data of the memfd");
+	v = check_pages(&a, a.base, 0, 1);
+	expect_intact(r, v.data, "so does a tagged mapping");
+	expect_intact(r, v.tags, "which finds the tags, too");
+	expect_eq_u64(r, bad_storage(r, a.base, n, 1), 0, "the memfd has tag storage again");
+	free(buf);
+	munmap(plain, area_len(&a));
+	munmap(a.base, area_len(&a));
+	close(fd);
+	expect(r, reserved_settles(r, start), "with the memfd goes its storage");
+}
+
+/* ---- swapoff ----------------------------------------------------------------------- */
+
+struct device {
+	char path[256];
+	int priority;
+};
+
+static size_t swap_devices(struct run *r, struct device *d, size_t max)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[512];
+	size_t n = 0;
+
+	if (!f)
+		bail_errno(r, "/proc/swaps");
+	while (n < max && fgets(line, sizeof(line), f))
+		if (sscanf(line, "/%254s %*s %*s %*s %d", d[n].path + 1, &d[n].priority) == 2)
+			d[n++].path[0] = '/';
+	fclose(f);
+	return n;
+}
+
+static void swapped_off(struct run *r, const struct area *a, uint64_t start)
+{
+	struct device dev[8];
+	size_t n = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0])), off = 0, on = 0;
+	uint64_t reserved;
+
+	step(r,
+	     "Swapped out a last time; then swapoff has the kernel bring all of it back, page by page, without anybody asking for a page.");
+	require(r, page_out(r, a->base, a->n), "all pages are swapped out before swapoff");
+	expect(r, reserved_settles(r, start), "before swapoff, none has tag storage");
+	/* Nothing that could end the scenario comes before swap is on again. */
+	for (size_t i = 0; i < n; i++)
+		off += !swapoff(dev[i].path);
+	reserved = summary_now(r).reserved_pages;
+	for (size_t i = 0; i < n; i++) {
+		int flags = dev[i].priority < 0 ? 0 :
+			    SWAP_FLAG_PREFER | (dev[i].priority & SWAP_FLAG_PRIO_MASK);
+
+		on += !swapon(dev[i].path, flags);
+	}
+	expect_eq_u64(r, off, n, "swapoff works");
+	expect_eq_u64(r, on, n, "swap is on again");
+	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), a->n, "all pages are in memory");
+	expect_range(r, reserved - start, a->n - a->n / 5, a->n, "what has tags has tag storage");
+	expect_pages(r, a, 0, 1, "after swapoff");
+	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0, "after swapoff, the tags are in tag storage");
+}
+
+static void swap_run(struct run *r)
+{
+	size_t n = param_u64(r, "pages");
+	struct state_summary start = summary_now(r), end;
+	struct memory m = memory_now(r);
+	struct area a;
+
+	if (m.swap_free < 2 * n * page_size())
+		skip(r, "%zu pages need %zu KiB of free swap, there are %zu KiB", n,
+		     2 * n * page_size() / 1024, (size_t)m.swap_free / 1024);
+	a = area_new(r, n);
+	out_and_in(r, &a, start.reserved_pages);
+	rounds(r, &a, (unsigned int)param_u64(r, "rounds"));
+	forked(r, &a, start.reserved_pages);
+	dropped(r, &a, start.reserved_pages);
+	swapped_off(r, &a, start.reserved_pages);
+
+	if (munmap(a.base, area_len(&a)))
+		bail_errno(r, "munmap");
+	expect(r, reserved_settles(r, start.reserved_pages), "unmapped, none has tag storage");
+	tagged_while_out(r, n);
+	by_untagged_mapping(r, n);
+	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	       "no more blocks are reserved than at the start");
+	end = summary_now(r);
+	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
+}
+
+static const struct scenario swap_scenario = {
+	.name = "swap",
+	.kind = SCENARIO_WORKLOAD,
+	.summary = "tagged memory swapped out to zram and in again, with its tags",
+	.explanation =
+		"When a tagged page is swapped out, its tags have to be kept somewhere else, and its tag storage becomes free for data. "
+		"When it comes back it is another page, so storage for its tags is needed in another place, and at a moment when memory is scarce. "
+		"It may come back in many ways: by a load, a store, a tag store, in a child, through a mapping that knows of no tags, or because swap is switched off. "
+		"Each time the tags must be the ones the program set.",
+	.groups = "swap",
+	.params = PARAMS(
+		P_UINT("pages", "128", 10, 65536, "how many pages are swapped"),
+		P_UINT("rounds", "4", 0, 1000, "how often they go out and in with changes between")),
+	.needs = NEED_DRAM_TAGS | NEED_ZRAM,
+	.min_memory = 256 << 20,
+	.time_limit_s = 300,
+	.roles = ROLES(&child_role),
+	.run = swap_run,
+};
+SCENARIO(swap_scenario);
