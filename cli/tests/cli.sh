@@ -77,7 +77,7 @@ LIST
 run 0 "$t" run passes skips && run 1 "$t" run fails bails skips passes && run 3 "$t" run bails skips passes &&
 	run 4 "$t" run skips needs-memory
 ok "statuses of several" $?
-run 1 "$t" run --time-limit 2 hangs && says "its time limit of 2 s is over"
+run 1 "$t" run --time-limit 1 hangs && says "its time limit of 1 s is over"
 ok "--time-limit" $?
 
 # KTAP.

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "scenario.h"
@@ -98,7 +99,7 @@ static void hangs(struct run *r)
 	for (;;)
 		pause();
 }
-BEHAVIOUR(hangs, "hangs", 1);
+BEHAVIOUR(hangs, "hangs", 2);
 
 static void says_nothing(struct run *r)
 {
@@ -261,8 +262,12 @@ static void do_crash(struct run *r, void *arg)
 
 static void role_crashes(struct run *r)
 {
-	role_spawn(r, &user, do_crash, NULL);
-	sleep_ms(200);
+	struct child *c = role_spawn(r, &user, do_crash, NULL);
+	siginfo_t si;
+
+	/* Behind the API's back, which must then find it out by itself. */
+	if (waitid(P_PID, (id_t)role_pid(c), &si, WEXITED | WNOWAIT))
+		bail_errno(r, "waitid");
 	expect(r, true, "the scenario did not look");
 }
 BEHAVIOUR(role_crashes, "role-crashes", 10, .roles = ROLES(&user));
@@ -331,7 +336,7 @@ static void orphans(struct run *r)
 	if (param_bool(r, "hang"))
 		hang_for_ever(r, NULL);
 }
-BEHAVIOUR(orphans, "orphans", 2, .roles = ROLES(&free_role, &hanger),
+BEHAVIOUR(orphans, "orphans", 5, .roles = ROLES(&free_role, &hanger),
 	  .params = PARAMS(P_STRING("file", "/dev/null", "where to write the numbers"),
 			   P_BOOL("crash", "no", "die of SIGKILL"), P_BOOL("hang", "no", "do not end")));
 
