@@ -240,7 +240,7 @@ static void attack(struct run *r, void *arg)
 	}
 	thread(r, read_it, &fd);
 	thread(r, map_it, &fd);
-	if (!eventually(30000, srv.reads > 2))
+	if (!eventually(SIEGE_PATIENCE_MS, srv.reads > 2))
 		bail(r, "the kernel does not read from the file system");
 	siege_unfill(r, &f);
 	s->held_pages = page;
@@ -249,16 +249,16 @@ static void attack(struct run *r, void *arg)
 	gate_open(s->placed);
 	gate_open(s->held);
 
-	if (!gate_wait(s->hold_shared, 240000))
+	if (!gate_wait(s->hold_shared, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker about the victim");
 	gate_open(s->held_shared);
-	if (!gate_wait(s->let_go, 240000))
+	if (!gate_wait(s->let_go, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to let go");
 	/* Ends every request with an error. The mount stays busy until all is closed. */
 	if (umount2(MOUNT_POINT, MNT_FORCE) && errno != EBUSY)
 		bail_errno(r, "umount");
 	gate_open(s->released);
-	if (!gate_wait(s->end, 240000))
+	if (!gate_wait(s->end, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to end");
 	close(fd);
 }
@@ -280,8 +280,7 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 	struct child *a;
 
 	a = role_spawn(r, &attacker, attack, s);
-	if (!gate_wait(s->held, 120000))
-		bail(r, "the attacker has not got its pages locked");
+	siege_await(r, a, &attacker, s->held, "got its pages locked");
 	held = siege_look_locked(r);
 	note(r, "%llu of %llu blocks hold a page that is locked", (unsigned long long)held.blocks,
 	     (unsigned long long)held.nr_blocks);
@@ -290,7 +289,8 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 	require(r, held.pages, "%s: locked pages lie in tag storage", mode->text);
 	expect_eq_u64(r, held.shown, held.blocks, "%s: the block map shows them as pinned",
 		      mode->text);
-	siege_run(r, s, &held, &want, a, (unsigned int)param_u64(r, "victim-pages"));
+	siege_run(r, s, &held, &want, a, &attacker,
+		  (unsigned int)param_u64(r, "victim-pages"));
 	siege_held_free(&held);
 	held = siege_look_locked(r);
 	expect_eq_u64(r, held.pages, 0, "%s: nothing stays locked in tag storage", mode->text);
@@ -301,7 +301,7 @@ static void fuse_lock(struct run *r)
 {
 	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
 	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), 0), NULL,
-		  &(struct siege_want){ .held = false }, NULL,
+		  &(struct siege_want){ .held = false }, NULL, NULL,
 		  (unsigned int)param_u64(r, "victim-pages"));
 	if (siege_wanted(r, &siege_on)) {
 		step(r, "The attacker mounts a file system of its own and has the kernel read ahead from it, with memory so full that the pages lie in tag storage. The reads are never answered, and the pages stay locked. The victim must not wait for these locks: it gets its tagged memory elsewhere.");

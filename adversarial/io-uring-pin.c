@@ -56,7 +56,7 @@ static void attack(struct run *r, void *arg)
 	siege_hoard(r, s, param_u64(r, "hold"), param_u64(r, "hold"));
 	p = (char *)(uintptr_t)s->hoard;
 	gate_open(s->placed);
-	if (!gate_wait(s->hold, 60000))
+	if (!gate_wait(s->hold, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to hold its pages");
 	must(r, io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
 	if (pipe2(fd, O_CLOEXEC))
@@ -67,7 +67,7 @@ static void attack(struct run *r, void *arg)
 	gate_open(s->held);
 
 	/* Again the same, in a ring of its own: more than RLIMIT_MEMLOCK lets a user have. */
-	if (!gate_wait(s->hold_shared, 240000))
+	if (!gate_wait(s->hold_shared, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker about the victim");
 	must(r, io_uring_queue_init(8, &greedy, 0), "io_uring_queue_init");
 	if (param_bool(r, "greedy")) {
@@ -78,14 +78,14 @@ static void attack(struct run *r, void *arg)
 			      "%s: more than RLIMIT_MEMLOCK cannot be registered", s->mode->text);
 	}
 	gate_open(s->held_shared);
-	if (!gate_wait(s->let_go, 240000))
+	if (!gate_wait(s->let_go, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to let go");
 	io_uring_queue_exit(&greedy);
 	io_uring_queue_exit(&ring);
 	close(fd[0]);
 	close(fd[1]);
 	gate_open(s->released);
-	if (!gate_wait(s->end, 240000))
+	if (!gate_wait(s->end, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to end");
 	siege_hoard_check(s);
 }
@@ -104,13 +104,11 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 	struct child *a;
 
 	a = role_spawn(r, &attacker, attack, s);
-	if (!gate_wait(s->placed, 120000))
-		bail(r, "the attacker has not filled memory");
+	siege_await(r, a, &attacker, s->placed, "filled memory");
 	placed = siege_look_hoard(r, s, role_pid(a));
 	require(r, placed.pages, "%s: the attacker has pages in tag storage", mode->text);
 	gate_open(s->hold);
-	if (!gate_wait(s->held, 60000))
-		bail(r, "the attacker has not registered its memory");
+	siege_await(r, a, &attacker, s->held, "registered its memory");
 	held = siege_look_hoard(r, s, role_pid(a));
 	note(r, "%llu of %llu blocks had the attacker's data, %llu after it is registered",
 	     (unsigned long long)placed.blocks, (unsigned long long)placed.nr_blocks,
@@ -125,7 +123,7 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 	expect_range(r, held.pages, 0, s->hoard_pages - s->held_pages,
 		     "%s: no registered page lies in tag storage", mode->text);
 
-	siege_run(r, s, NULL, &(struct siege_want){ .held = false }, a,
+	siege_run(r, s, NULL, &(struct siege_want){ .held = false }, a, &attacker,
 		  (unsigned int)param_u64(r, "victim-pages"));
 	siege_held_free(&placed);
 	siege_held_free(&held);
@@ -135,7 +133,7 @@ static void io_uring_pin(struct run *r)
 {
 	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
 	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), 0), NULL,
-		  &(struct siege_want){ .held = false }, NULL,
+		  &(struct siege_want){ .held = false }, NULL, NULL,
 		  (unsigned int)param_u64(r, "victim-pages"));
 	if (siege_wanted(r, &siege_on)) {
 		step(r, "The attacker fills memory until its data lies in tag storage, and registers it with io_uring, with a read that never completes. A long-term pin moves pages out of tag storage first.");

@@ -76,23 +76,23 @@ static void attack(struct run *r, void *arg)
 
 	siege_hoard(r, s, param_u64(r, "hold"), MAX_PAGES);
 	gate_open(s->placed);
-	if (!gate_wait(s->hold, 60000))
+	if (!gate_wait(s->hold, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to hold its pages");
 	s->held_pages = hold(r, pipes, (char *)(uintptr_t)s->hoard, s->hoard_pages);
 	note(r, "holds %llu pages in %u pipes", (unsigned long long)s->held_pages, pipes->n);
 	gate_open(s->held);
 
-	if (!gate_wait(s->hold_shared, 240000))
+	if (!gate_wait(s->hold_shared, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker about the victim");
 	for (unsigned int i = 0; i < s->n[SIEGE_SHARED]; i++)
 		if (hold(r, pipes, (char *)(uintptr_t)s->page[SIEGE_SHARED][i].addr, 1) != 1)
 			bail(r, "cannot hold a shared page");
 	gate_open(s->held_shared);
-	if (!gate_wait(s->let_go, 240000))
+	if (!gate_wait(s->let_go, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to let go");
 	let_go(pipes);
 	gate_open(s->released);
-	if (!gate_wait(s->end, 240000))
+	if (!gate_wait(s->end, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the attacker to end");
 	siege_hoard_check(s);
 }
@@ -115,14 +115,12 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 	struct child *a;
 
 	a = role_spawn(r, &attacker, attack, s);
-	if (!gate_wait(s->placed, 120000))
-		bail(r, "the attacker has not filled memory");
+	siege_await(r, a, &attacker, s->placed, "filled memory");
 	placed = siege_look_hoard(r, s, role_pid(a));
 	require(r, placed.pages, "%s: the attacker has pages in tag storage", mode->text);
 	before = summary_now(r);
 	gate_open(s->hold);
-	if (!gate_wait(s->held, 60000))
-		bail(r, "the attacker has not held its pages");
+	siege_await(r, a, &attacker, s->held, "held its pages");
 	after = summary_now(r);
 	held = siege_look_hoard(r, s, role_pid(a));
 	note(r, "%llu of %llu blocks had the attacker's data, %llu after it has pinned it",
@@ -144,7 +142,8 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 			     "%s: they were moved out when they were pinned", mode->text);
 	}
 
-	siege_run(r, s, &held, &want, a, (unsigned int)param_u64(r, "victim-pages"));
+	siege_run(r, s, &held, &want, a, &attacker,
+		  (unsigned int)param_u64(r, "victim-pages"));
 	if (shared)
 		expect(r, s->n[SIEGE_SHARED],
 		       "%s: the worst case, data page and tag storage both held, was seen",
@@ -157,7 +156,7 @@ static void vmsplice_pin(struct run *r)
 {
 	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
 	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), 0), NULL,
-		  &(struct siege_want){ .held = false }, NULL,
+		  &(struct siege_want){ .held = false }, NULL, NULL,
 		  (unsigned int)param_u64(r, "victim-pages"));
 	if (siege_wanted(r, &siege_on)) {
 		step(r, "The attacker fills memory until its data lies in tag storage, and pins it with vmsplice. The kernel moves each page out of tag storage first, so that nothing there is held and the victim does not notice.");

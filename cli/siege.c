@@ -21,9 +21,7 @@
 #define NS_PER_MS 1000000ULL
 
 /* Longest time, beyond what its faults may take, without progress of a healthy victim. */
-#define STUCK_MS 20000
-/* For what takes long only on a machine that is very busy. */
-#define PATIENCE_MS 60000
+#define STUCK_MS 30000
 
 const struct siege_mode siege_on = {
 	.name = "on",
@@ -339,7 +337,7 @@ static void victim(struct run *r, void *arg)
 	s->memory = (uintptr_t)memory;
 	s->memory_pages = done < s->memory_pages ? done : s->memory_pages;
 	gate_open(s->populated);
-	if (!gate_wait(s->go, 4 * PATIENCE_MS))
+	if (!gate_wait(s->go, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the victim to go on");
 
 	for (unsigned int i = 0; i < s->n[SIEGE_MPROTECT]; i++)
@@ -355,11 +353,11 @@ static void victim(struct run *r, void *arg)
 	check_tags(s, false);
 	gate_open(s->tagged);
 
-	if (!gate_wait(s->wait, 4 * PATIENCE_MS))
+	if (!gate_wait(s->wait, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the victim to go on");
 	if (!s->mode->replace_data_page)
 		have_child_wait(r, s);
-	if (!gate_wait(s->retry, 4 * PATIENCE_MS))
+	if (!gate_wait(s->retry, SIEGE_PATIENCE_MS))
 		bail(r, "nobody told the victim to try again");
 	for (int way = 0; way < SIEGE_WAYS; way++) {
 		for (unsigned int i = 0; i < s->n[way]; i++) {
@@ -383,6 +381,25 @@ const struct role siege_victim = {
 };
 
 /* ---- The scenario --------------------------------------------------------- */
+
+void siege_await(struct run *r, struct child *c, const struct role *role, struct gate *gate,
+		 const char *what)
+{
+	uint64_t until = now_ns() + SIEGE_PATIENCE_MS * NS_PER_MS;
+
+	while (!gate_wait(gate, 100)) {
+		struct role_end end = role_wait(r, c, 0);
+
+		if (end.timed_out && now_ns() < until)
+			continue;
+		if (gate_wait(gate, 0))
+			return;
+		if (end.timed_out)
+			bail(r, "the %s has not %s in time", role->name, what);
+		bail(r, "the %s has not %s before it ended, signal %d, status %d", role->name, what,
+		     end.signal, end.status);
+	}
+}
 
 struct siege *siege_new(struct run *r, const struct siege_mode *mode, uint64_t memory,
 			unsigned int shared)
@@ -739,7 +756,7 @@ static void judge_kill(struct run *r, struct siege *s)
 	uint64_t start;
 
 	switch_set(r, "fault_wait_ms", 60000);
-	if (!eventually(PATIENCE_MS, __atomic_load_n(&s->child, __ATOMIC_ACQUIRE)))
+	if (!eventually(SIEGE_PATIENCE_MS, __atomic_load_n(&s->child, __ATOMIC_ACQUIRE)))
 		bail(r, "the victim has started no child");
 	sleep_ms(500);
 	if (gate_wait(s->waited, 0)) {
@@ -758,7 +775,8 @@ static void judge_kill(struct run *r, struct siege *s)
 }
 
 void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
-	       const struct siege_want *want, struct child *attacker, unsigned int per_way)
+	       const struct siege_want *want, struct child *attacker,
+	       const struct role *attacker_role, unsigned int per_way)
 {
 	const struct siege_mode *label = attacker ? s->mode : NULL;
 	const char *text = label ? label->text : "no attack";
@@ -769,10 +787,7 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 	struct state *st;
 	bool well;
 
-	if (!gate_wait(s->populated, PATIENCE_MS)) {
-		role_wait(r, v, 0);
-		bail(r, "the victim has not filled its memory");
-	}
+	siege_await(r, v, &siege_victim, s->populated, "filled its memory");
 	choose(r, s, held, role_pid(v), per_way);
 	note(r, "the victim has %" PRIu64 " pages; chosen for mmap %u, for mprotect %u, shared %u",
 	     s->memory_pages, s->n[SIEGE_MMAP], s->n[SIEGE_MPROTECT], s->n[SIEGE_SHARED]);
@@ -780,8 +795,7 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 		"%s: the victim has pages whose tags belong where it hurts", text);
 	if (attacker) {
 		gate_open(s->hold_shared);
-		if (!gate_wait(s->held_shared, PATIENCE_MS))
-			bail(r, "the attacker has not held the shared pages");
+		siege_await(r, attacker, attacker_role, s->held_shared, "held the shared pages");
 	}
 
 	if (state_open(&st) || state_reset_histograms(st))
@@ -799,10 +813,10 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 	if (well && want->held && want->harm)
 		judge_kill(r, s);
 	gate_open(s->let_go);
-	if (attacker && !gate_wait(s->released, PATIENCE_MS))
-		bail(r, "the attacker does not let go");
+	if (attacker)
+		siege_await(r, attacker, attacker_role, s->released, "let go");
 	gate_open(s->retry);
-	if (!expect_role_done(r, v, PATIENCE_MS))
+	if (!expect_role_done(r, v, well ? SIEGE_PATIENCE_MS : STUCK_MS))
 		note_stuck(r, role_pid(v));
 	for (int way = 0; way < SIEGE_WAYS && well; way++) {
 		struct tally t = tally(s, (enum siege_way)way);
@@ -815,7 +829,7 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 	gate_open(s->end);
 	if (!attacker)
 		return;
-	expect_role_done(r, attacker, PATIENCE_MS);
+	expect_role_done(r, attacker, SIEGE_PATIENCE_MS);
 	if (s->hoard_pages)
 		expect_eq_u64(r, s->hoard_bad, 0, "%s: the attacker's own data is intact",
 			      s->mode->text);

@@ -32,7 +32,9 @@ extern const struct siege_mode siege_off;
 /* After so many signals the victim has seen enough of one way. */
 #define SIEGE_MAX_SIGNALS 8
 /* A generous bound on what one access may take beyond fault_wait_ms, in milliseconds. */
-#define SIEGE_SLACK_MS 5000
+#define SIEGE_SLACK_MS 10000
+/* For what takes long only on a machine that is very busy, and is no verdict then. */
+#define SIEGE_PATIENCE_MS 300000
 
 /* How the victim comes by tagged memory. */
 enum siege_way {
@@ -125,10 +127,15 @@ struct siege_want {
  * Run a victim to its end while the attacker holds what it holds: choose its pages,
  * per_way of each way, where they need held blocks; let it tag them; watch it; let go;
  * let it try again what failed; judge it all. Waits for the end of both.
- * attacker NULL: there is none, for comparison; held may be NULL then.
+ * attacker and its role NULL: there is none, for comparison. held NULL: it holds nothing.
  */
 void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
-	       const struct siege_want *want, struct child *attacker, unsigned int per_way);
+	       const struct siege_want *want, struct child *attacker,
+	       const struct role *attacker_role, unsigned int per_way);
+
+/* Wait until the role opens the gate; if it ends before, or never does: a bail, "the ROLE has not WHAT". */
+void siege_await(struct run *r, struct child *c, const struct role *role, struct gate *gate,
+		 const char *what);
 
 /* Whether parameter "mitigations" asks for this mode. */
 bool siege_wanted(struct run *r, const struct siege_mode *mode);
