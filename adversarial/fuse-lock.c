@@ -154,7 +154,8 @@ static void mount_own(struct run *r, struct server *srv)
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
 		if (errno == EPERM || errno == ENOSPC || errno == EINVAL)
-			skip(r, "ordinary users cannot make user namespaces here: %s", strerror(errno));
+			skip(r, "ordinary users cannot make user namespaces here: %s",
+			     strerror(errno));
 		bail_errno(r, "unshare");
 	}
 	snprintf(text, sizeof(text), "%u %u 1", uid, uid);
@@ -325,7 +326,8 @@ static const struct scenario fuse_lock_scenario = {
 		P_ENUM("mitigations", "all", "all|on|off", "on; off; or one after the other"),
 		P_UINT("hold", "1536", 256, 65536,
 		       "pages of tag storage the attacker has locked; others, too"),
-		P_UINT("victim-pages", "128", 1, SIEGE_MAX_PAGES, "pages the victim tags in each way"),
+		P_UINT("victim-pages", "128", 1, SIEGE_MAX_PAGES,
+		       "pages the victim tags in each way"),
 		P_SIZE("victim-memory", "96M", 1 << 20, 1ULL << 30,
 		       "memory of the victim in which these pages are looked for")),
 	.needs = NEED_POLICY_CMA | NEED_FUSE,

@@ -166,7 +166,8 @@ void siege_unfill(struct run *r, struct siege_filler *f)
 	if ((f->bulk && munmap(f->bulk, f->bulk_size)) ||
 	    (f->late && munmap(f->late, f->late_size)))
 		bail_errno(r, "munmap");
-	f->bulk = f->late = NULL;
+	f->bulk = NULL;
+	f->late = NULL;
 }
 
 uint64_t siege_storage_free(struct run *r)
@@ -217,7 +218,8 @@ static void *page_at(uint64_t addr)
 
 static void try_page(struct siege *s, struct siege_page *p, bool store)
 {
-	struct probe probe = store ? probe_store(page_at(p->addr), 1) : probe_load(page_at(p->addr));
+	void *addr = page_at(p->addr);
+	struct probe probe = store ? probe_store(addr, 1) : probe_load(addr);
 
 	p->ns = probe.ns;
 	p->signal = (uint8_t)probe.signal;
@@ -288,11 +290,13 @@ static void check_tags(struct siege *s, bool failed_too)
 		for (unsigned int i = 0; i < s->n[way]; i++) {
 			struct siege_page *p = &s->page[way][i];
 			uint64_t id = way_bit((enum siege_way)way) + i;
+			void *addr;
 
 			if (!p->done || (p->signal && !failed_too) || p->again)
 				continue;
-			p->tags_bad |= !!tags_check(page_at(p->addr), page_size(), s->seed, id).count;
-			p->data_bad |= !!pattern_check(page_at(p->addr), page_size(), s->seed, id).count;
+			addr = page_at(p->addr);
+			p->tags_bad |= !!tags_check(addr, page_size(), s->seed, id).count;
+			p->data_bad |= !!pattern_check(addr, page_size(), s->seed, id).count;
 		}
 	}
 }

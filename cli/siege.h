@@ -133,7 +133,10 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 	       const struct siege_want *want, struct child *attacker,
 	       const struct role *attacker_role, unsigned int per_way);
 
-/* Wait until the role opens the gate; if it ends before, or never does: a bail, "the ROLE has not WHAT". */
+/*
+ * Wait until the role opens the gate; if it ends before, or never does, that is a bail,
+ * "the ROLE has not WHAT".
+ */
 void siege_await(struct run *r, struct child *c, const struct role *role, struct gate *gate,
 		 const char *what);
 
