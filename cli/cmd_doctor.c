@@ -104,9 +104,9 @@ static void look_at_storage(struct exam *x)
 		     "the device tree must name the tag storage: scripts/vm does so" :
 		     "dmesg | grep mte_tag_storage says more");
 	} else {
-		snprintf(text, sizeof(text), "%s: %" PRIu64 " blocks of %" PRIu64 " page(s), %" PRIu64
-			 " hold tags", s.policy, s.blocks, s.block_pages,
-			 s.blocks_reserved + s.blocks_permanent);
+		snprintf(text, sizeof(text),
+			 "%s: %" PRIu64 " blocks of %" PRIu64 " page(s), %" PRIu64 " hold tags",
+			 s.policy, s.blocks, s.block_pages, s.blocks_reserved + s.blocks_permanent);
 		line(x, GRADE_OK, "policy", text, NULL);
 		verdict(x, have_dram_tags(why, sizeof(why)), GRADE_WARN, "tags in DRAM",
 			"yes: tags set by a program were found where the device tree says", why,
@@ -199,7 +199,8 @@ static int doctor_run(const struct command *cmd, int argc, char **argv)
 		if (!strcmp(optarg, "always") || !strcmp(optarg, "never"))
 			x.color = !strcmp(optarg, "always");
 		else if (strcmp(optarg, "auto"))
-			return usage_error(cmd, "--color is auto, always or never, not '%s'", optarg);
+			return usage_error(cmd, "--color is auto, always or never, not '%s'",
+					   optarg);
 	}
 	if (optind < argc)
 		return usage_error(cmd, "unknown argument '%s'", argv[optind]);

@@ -80,7 +80,8 @@ static int run_run(const struct command *cmd, int argc, char **argv)
 
 		if (strchr(argv[i], '=')) {
 			if (!current)
-				status = usage_error(cmd, "'%s' comes before any scenario", argv[i]);
+				status =
+					usage_error(cmd, "'%s' comes before any scenario", argv[i]);
 			else if (run_params_set(current, argv[i], why, sizeof(why)))
 				continue;
 			else

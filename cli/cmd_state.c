@@ -109,9 +109,10 @@ static int print_all(struct state *st)
 		line.per = (r->blocks + MAP_WIDTH * MAP_MAX_ROWS - 1) / (MAP_WIDTH * MAP_MAX_ROWS);
 		if (!line.per)
 			line.per = 1;
-		printf("\nregion %u: tags at 0x%" PRIx64 " (%s) for the memory at 0x%" PRIx64 " (%s)\n"
-		       "  %" PRIu64 " blocks of %" PRIu64 " bytes from number %" PRIu64 "; a letter is %" PRIu64
-		       " block%s\n",
+		printf("\nregion %u: tags at 0x%" PRIx64 " (%s) for the memory at 0x%" PRIx64
+		       " (%s)\n"
+		       "  %" PRIu64 " blocks of %" PRIu64 " bytes from number %" PRIu64
+		       "; a letter is %" PRIu64 " block%s\n",
 		       r->index, r->tag_base, format_size(r->tag_size, size[0], sizeof(size[0])),
 		       r->mem_base, format_size(r->mem_size, size[1], sizeof(size[1])), r->blocks,
 		       r->block_size, r->first_block, line.per, line.per == 1 ? "" : "s");
@@ -310,9 +311,12 @@ static void page_json(cJSON *o, const struct state_page *p, const struct state_t
 static int state_run(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "blocks", required_argument, NULL, 'b' }, { "pfn", required_argument, NULL, 'f' },
-		{ "pid", required_argument, NULL, 'p' },    { "addr", required_argument, NULL, 'a' },
-		{ "json", no_argument, NULL, 'j' },	    { "help", no_argument, NULL, 'h' },
+		{ "blocks", required_argument, NULL, 'b' },
+		{ "pfn", required_argument, NULL, 'f' },
+		{ "pid", required_argument, NULL, 'p' },
+		{ "addr", required_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t first = 0, count = 1, pfn = 0, pid = 0, addr = 0;
@@ -342,12 +346,14 @@ static int state_run(const struct command *cmd, int argc, char **argv)
 			break;
 		case 'p':
 			if (!parse_u64(optarg, false, &pid) || !pid || pid > INT32_MAX)
-				return usage_error(cmd, "--pid wants a process id, not '%s'", optarg);
+				return usage_error(cmd, "--pid wants a process id, not '%s'",
+						   optarg);
 			by_pid = true;
 			break;
 		case 'a':
 			if (!parse_u64(optarg, false, &addr))
-				return usage_error(cmd, "--addr wants an address, not '%s'", optarg);
+				return usage_error(cmd, "--addr wants an address, not '%s'",
+						   optarg);
 			by_addr = true;
 			break;
 		case 'j':

@@ -158,8 +158,8 @@ static int suite_run(const struct command *cmd, int argc, char **argv)
 			break;
 		case 'r':
 			if (!parse_u64(optarg, false, &repeat) || !repeat || repeat > MAX_RUNS)
-				return usage_error(cmd, "--repeat wants 1 to %d, not '%s'", MAX_RUNS,
-						   optarg);
+				return usage_error(cmd, "--repeat wants 1 to %d, not '%s'",
+						   MAX_RUNS, optarg);
 			break;
 		case 'l':
 			list = true;

@@ -132,16 +132,16 @@ bool become_user(char *why, size_t size)
 {
 	const char *what = NULL;
 
-	if (!limit(RLIMIT_MEMLOCK, USER_MEMLOCK) || !limit(RLIMIT_NOFILE, USER_FILES))
+	if (!limit(RLIMIT_MEMLOCK, USER_MEMLOCK) || !limit(RLIMIT_NOFILE, USER_FILES)) {
 		what = "setrlimit";
-	else if (geteuid() == 0) {
-		if (setgroups(0, NULL))
+	} else if (geteuid() == 0) {
+		if (setgroups(0, NULL)) {
 			what = "setgroups";
-		else if (setresgid(USER_ID, USER_ID, USER_ID))
+		} else if (setresgid(USER_ID, USER_ID, USER_ID)) {
 			what = "setresgid";
-		else if (setresuid(USER_ID, USER_ID, USER_ID))
+		} else if (setresuid(USER_ID, USER_ID, USER_ID)) {
 			what = "setresuid";
-		else if (!setresuid(0, 0, 0)) {
+		} else if (!setresuid(0, 0, 0)) {
 			snprintf(why, size, "this process could become root again");
 			return false;
 		}

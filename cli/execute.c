@@ -44,7 +44,8 @@ int execute_option(struct execute *ex, const struct command *cmd, int opt, const
 		return EXIT_OK;
 	case 'c':
 		if (strcmp(value, "auto") && strcmp(value, "always") && strcmp(value, "never"))
-			return usage_error(cmd, "--color is auto, always or never, not '%s'", value);
+			return usage_error(cmd, "--color is auto, always or never, not '%s'",
+					   value);
 		ex->color = value;
 		return EXIT_OK;
 	case 's':

@@ -75,11 +75,14 @@ static void end_suite(struct junit *j, const struct event *ev)
 	/* A suite that ended otherwise than by its results says so as a case of its own. */
 	if (end->verdict == VERDICT_SKIP || end->verdict == VERDICT_BROKEN ||
 	    (end->verdict == VERDICT_FAIL && !end->failed)) {
-		const char *what = end->verdict == VERDICT_SKIP ? "skipped" :
-				   end->verdict == VERDICT_BROKEN ? "error" : "failure";
+		static const char *const element[] = {
+			[VERDICT_SKIP] = "skipped",
+			[VERDICT_BROKEN] = "error",
+			[VERDICT_FAIL] = "failure",
+		};
 
 		put_case(j, ev, "the scenario runs to its end");
-		fprintf(j->cases_f, ">\n      <%s message=\"", what);
+		fprintf(j->cases_f, ">\n      <%s message=\"", element[end->verdict]);
 		put_xml(j->cases_f, end->reason);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
 		skipped = end->verdict == VERDICT_SKIP;
@@ -100,8 +103,12 @@ static void end_suite(struct junit *j, const struct event *ev)
 		put_xml(j->suites_f, ev->run->params->values[i].text);
 		fputs("\"/>\n", j->suites_f);
 	}
-	fprintf(j->suites_f, "    </properties>\n%s    <system-out>", j->cases ? j->cases : "");
-	put_xml(j->suites_f, j->output ? j->output : "");
+	fputs("    </properties>\n", j->suites_f);
+	if (j->cases)
+		fputs(j->cases, j->suites_f);
+	fputs("    <system-out>", j->suites_f);
+	if (j->output)
+		put_xml(j->suites_f, j->output);
 	fputs("</system-out>\n  </testsuite>\n", j->suites_f);
 	j->failures += failures;
 	j->errors += errors;
@@ -140,12 +147,13 @@ static void junit_event(struct report *rep, const struct event *ev)
 			break;
 		}
 		fputs(">\n      <failure message=\"", j->cases_f);
-		put_xml(j->cases_f, ev->detail ? ev->detail : "");
+		if (ev->detail)
+			put_xml(j->cases_f, ev->detail);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
 		break;
 	case EVENT_MEASURE:
-		fprintf(j->output_f, "measure %s%s%s %s %s\n", ev->role, *ev->role ? "." : "", ev->text,
-			format_value(ev->value, value, sizeof(value)), ev->unit);
+		fprintf(j->output_f, "measure %s%s%s %s %s\n", ev->role, *ev->role ? "." : "",
+			ev->text, format_value(ev->value, value, sizeof(value)), ev->unit);
 		break;
 	case EVENT_NOTE:
 	case EVENT_OUTPUT:

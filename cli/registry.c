@@ -113,7 +113,9 @@ const struct scenario *const *scenarios(void)
 
 	if (list)
 		return list;
+	/* The linker lets both point into one array, its section. */
 	if (__start_tagscope_scenarios)
+		/* cppcheck-suppress comparePointers */
 		n = (size_t)(__stop_tagscope_scenarios - __start_tagscope_scenarios);
 	list = calloc(n + 1, sizeof(*list));
 	if (!list) {
@@ -121,7 +123,9 @@ const struct scenario *const *scenarios(void)
 		exit(3);
 	}
 	n = 0;
-	for (entry = __start_tagscope_scenarios; entry && entry < __stop_tagscope_scenarios; entry++) {
+	/* cppcheck-suppress comparePointers */
+	for (entry = __start_tagscope_scenarios; entry && entry < __stop_tagscope_scenarios;
+	     entry++) {
 		char buf[256];
 		const char *defect = scenario_defect(*entry, buf, sizeof(buf));
 
@@ -136,7 +140,8 @@ const struct scenario *const *scenarios(void)
 	for (size_t i = 0; i + 1 < n; i++) {
 		for (size_t j = i + 1; j < n; j++) {
 			if (!strcmp(list[i]->name, list[j]->name)) {
-				fprintf(stderr, "tagscope: two scenarios are called %s\n", list[i]->name);
+				fprintf(stderr, "tagscope: two scenarios are called %s\n",
+					list[i]->name);
 				exit(3);
 			}
 		}

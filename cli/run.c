@@ -254,7 +254,8 @@ bool run_expect_intact(struct run *r, const char *file, int line, struct mismatc
 
 	TEXT(text, fmt);
 	snprintf(detail, sizeof(detail),
-		 "%" PRIu64 " wrong %s, first at offset 0x%zx: got 0x%" PRIx64 ", wanted 0x%" PRIx64,
+		 "%" PRIu64 " wrong %s, first at offset 0x%zx: got 0x%" PRIx64
+		 ", wanted 0x%" PRIx64,
 		 m.count, m.is_tag ? "tags" : "words", m.offset, m.got, m.want);
 	return result(r, !m.count, text, detail, m.is_tag ? "tags" : "data", file, line);
 }
@@ -502,9 +503,9 @@ static void die_with(struct run *r, pid_t parent)
 		_exit(RUN_EXIT_ENDED);
 }
 
-static void __attribute__((noreturn)) role_main(struct run *r, const struct role *role,
-						 unsigned int number, pid_t parent,
-						 void (*fn)(struct run *r, void *arg), void *arg)
+static void __attribute__((noreturn))
+role_main(struct run *r, const struct role *role, unsigned int number, pid_t parent,
+	  void (*fn)(struct run *r, void *arg), void *arg)
 {
 	char why[256];
 
@@ -700,7 +701,8 @@ static void probe_handler(int sig, siginfo_t *si, void *context)
 
 struct probe probe_call(void (*fn)(void *arg), void *arg)
 {
-	struct sigaction sa = { .sa_sigaction = probe_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction sa = { .sa_sigaction = probe_handler,
+				.sa_flags = SA_SIGINFO | SA_ONSTACK };
 	struct sigaction old_segv, old_bus;
 	struct probe p = { .signal = 0 };
 	volatile uint64_t start;

@@ -374,7 +374,9 @@ static bool read_output(struct runner *rn)
 		unsigned char c = (unsigned char)buf[i];
 
 		if (c != '\n')
-			rn->line[rn->line_len++] = c == '\t' ? ' ' : c < ' ' || c == 127 ? '?' : (char)c;
+			rn->line[rn->line_len++] = c == '\t'	       ? ' ' :
+						   c < ' ' || c == 127 ? '?' :
+									 (char)c;
 		if (c == '\n' || rn->line_len == sizeof(rn->line) - 1)
 			emit_line(rn);
 	}
@@ -543,8 +545,8 @@ static void stuck(struct runner *rn)
 /* ---- Starting ---------------------------------------------------------------- */
 
 /* The child: descriptors in place, all others closed, signals as in a new program. */
-static void __attribute__((noreturn)) child_main(struct runner *rn, int say, int go, int out,
-						  pid_t parent)
+static void __attribute__((noreturn))
+child_main(struct runner *rn, int say, int go, int out, pid_t parent)
 {
 	int null = open("/dev/null", O_RDONLY);
 	sigset_t none;

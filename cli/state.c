@@ -120,13 +120,15 @@ int state_open(struct state **out)
 		return fail(st, -EACCES, "%s: only root may look there", root);
 	/* Tell apart a kernel without the series and a debugfs that is not mounted. */
 	if (root == getenv("TAGSCOPE_DEBUGFS"))
-		return fail(st, -ENOENT, "%s: %s (named by TAGSCOPE_DEBUGFS)", root, strerror(errno));
+		return fail(st, -ENOENT, "%s: %s (named by TAGSCOPE_DEBUGFS)", root,
+			    strerror(errno));
 	if (statfs("/sys/kernel/debug", &fs) || fs.f_type != DEBUGFS_MAGIC)
 		return fail(st, -ENOENT,
 			    "%s is not there: debugfs is not mounted (mount -t debugfs debugfs /sys/kernel/debug)",
 			    root);
 	return fail(st, -ENOENT,
-		    "%s is not there: this kernel is built without CONFIG_ARM64_MTE_TAG_STORAGE", root);
+		    "%s is not there: this kernel is built without CONFIG_ARM64_MTE_TAG_STORAGE",
+		    root);
 }
 
 void state_close(struct state *st)
@@ -334,7 +336,8 @@ static int parse_keys(const char *text, const struct field *fields, size_t nr, v
 			return bad(why, size, "line %u: '%s' is there twice", line, key);
 		*seen |= 1ULL << i;
 		if (!set_field(&fields[i], base, value))
-			return bad(why, size, "line %u: not a value for '%s': '%.60s'", line, key, value);
+			return bad(why, size, "line %u: not a value for '%s': '%.60s'", line, key,
+				   value);
 	}
 	for (size_t i = 0; i < nr; i++)
 		if (!fields[i].optional && !(*seen & (1ULL << i)))
@@ -346,8 +349,10 @@ int state_parse_summary(const char *text, struct state_summary *s, char *why, si
 {
 	static const struct field fields[] = {
 		{ "version", F_UINT, offsetof(struct state_summary, version), 0, false },
-		{ "policy", F_WORD, offsetof(struct state_summary, policy), sizeof(s->policy), false },
-		{ "reason", F_WORD, offsetof(struct state_summary, reason), sizeof(s->reason), false },
+		{ "policy", F_WORD, offsetof(struct state_summary, policy), sizeof(s->policy),
+		  false },
+		{ "reason", F_WORD, offsetof(struct state_summary, reason), sizeof(s->reason),
+		  false },
 #define X(field, text_) { #field, F_U64, offsetof(struct state_summary, field), 0, false },
 		STATE_COUNTERS(X)
 #undef X
@@ -610,7 +615,7 @@ out:
 static bool one_region(char **w, void *record)
 {
 	struct state_region *r = record;
-	uint64_t index, *const numbers[] = { &index, &r->tag_base, &r->tag_size, &r->mem_base,
+	uint64_t index = 0, *const numbers[] = { &index, &r->tag_base, &r->tag_size, &r->mem_base,
 					     &r->mem_size, &r->block_size, &r->first_block,
 					     &r->blocks };
 

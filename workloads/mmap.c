@@ -243,9 +243,9 @@ static const struct scenario mmap_scenario = {
 		"shared by the others, and given back when the last is freed. "
 		"Dense use costs 1 page of tag storage for 32 pages of data; sparse use may cost a block for each page.",
 	.groups = "quick",
-	.params = PARAMS(
-		P_UINT("pages", "256", 1, 65536, "how many pages are touched"),
-		P_ENUM("layout", "dense", "dense|sparse", "touched pages: neighbours, or far apart")),
+	.params = PARAMS(P_UINT("pages", "256", 1, 65536, "how many pages are touched"),
+			 P_ENUM("layout", "dense", "dense|sparse",
+				"touched pages: neighbours, or far apart")),
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 128 << 20,
 	.time_limit_s = 120,

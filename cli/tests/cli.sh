@@ -258,8 +258,8 @@ ok "watch: nothing there" $?
 unset TAGSCOPE_DEBUGFS
 
 # What is built for this machine: all scenarios are there, and none pretends to run.
-run 0 "$TS_HOST" list --names && diff <(cd "$top" && ls workloads/*.c adversarial/*.c 2>/dev/null |
-	sed 's,.*/,,; s/\.c$//' | sort) <(sort "$dir/out")
+run 0 "$TS_HOST" list --names && diff <(find "$top/workloads" "$top/adversarial" -name '*.c' -printf '%f\n' |
+	sed 's/\.c$//' | sort) <(sort "$dir/out")
 ok "each file of workloads/ and adversarial/ is a scenario of its name" $?
 mapfile -t all <"$dir/out"
 run 0 "$TS_HOST" describe "${all[@]}" && says "Parameters" "Needs"

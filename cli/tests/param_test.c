@@ -45,8 +45,9 @@ TEST(numbers)
 	for (size_t i = 0; i < ARRAY_SIZE(number_texts); i++) {
 		uint64_t v = 12345;
 
-		EXPECT_EQ(number_texts[i].ok, parse_u64(number_texts[i].text, number_texts[i].suffix, &v))
-			TH_LOG("'%s'", number_texts[i].text);
+		EXPECT_EQ(number_texts[i].ok,
+			  parse_u64(number_texts[i].text, number_texts[i].suffix, &v))
+		TH_LOG("'%s'", number_texts[i].text);
 		if (number_texts[i].ok) {
 			EXPECT_EQ(number_texts[i].value, v);
 		}
@@ -148,12 +149,14 @@ static const struct {
 	{ { GOOD, .time_limit_s = 0 }, "time limit" },
 	{ { GOOD, .run = NULL }, "run function" },
 	{ { GOOD, .params = PARAMS(P_UINT("n", "0", 1, 2, "h")) }, "default of parameter n" },
-	{ { GOOD, .params = PARAMS(P_UINT("n", "1", 1, 2, "h"), P_BOOL("n", "no", "h")) }, "twice" },
+	{ { GOOD, .params = PARAMS(P_UINT("n", "1", 1, 2, "h"), P_BOOL("n", "no", "h")) },
+	  "twice" },
 	{ { GOOD, .params = PARAMS(P_UINT("n", "1", 1, 2, "")) }, "help line" },
 	{ { GOOD, .kind = SCENARIO_ADVERSARY }, "system calls" },
 	{ { GOOD, .kind = SCENARIO_ADVERSARY, .syscalls = SYSCALLS("tee") }, "role" },
 	{ { GOOD, .kind = SCENARIO_ADVERSARY, .syscalls = SYSCALLS("tee"),
-	    .roles = ROLES(&quiet, &loose) }, "role loose" },
+	    .roles = ROLES(&quiet, &loose) },
+	  "role loose" },
 };
 
 TEST(declarations)
@@ -164,8 +167,10 @@ TEST(declarations)
 	for (size_t i = 0; i < ARRAY_SIZE(bad_declarations); i++) {
 		const char *d = scenario_defect(&bad_declarations[i].s, buf, sizeof(buf));
 
-		ASSERT_NE(NULL, d) TH_LOG("declaration %zu, wanted: %s", i, bad_declarations[i].why);
-		EXPECT_NE(NULL, strstr(d, bad_declarations[i].why)) TH_LOG("%s: %s", bad_declarations[i].why, d);
+		ASSERT_NE(NULL, d)
+		TH_LOG("declaration %zu, wanted: %s", i, bad_declarations[i].why);
+		EXPECT_NE(NULL, strstr(d, bad_declarations[i].why))
+		TH_LOG("%s: %s", bad_declarations[i].why, d);
 	}
 }
 

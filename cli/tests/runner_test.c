@@ -124,9 +124,11 @@ static const struct expected expected[] = {
 	{ "needs-memory", VERDICT_SKIP, 0, 0, "MiB of memory are too few", NULL },
 	{ "probes", VERDICT_PASS, 4, 0, "", NULL },
 	{ "patterns", VERDICT_PASS, 5, 0, "", NULL },
-	{ "denied-role", VERDICT_FAIL, 0, 1, "role user made the system call getcwd", "user|about to call" },
+	{ "denied-role", VERDICT_FAIL, 0, 1, "role user made the system call getcwd",
+	  "user|about to call" },
 	{ "denied-self", VERDICT_FAIL, 1, 1, "made the system call getcwd", NULL },
-	{ "role-crashes", VERDICT_FAIL, 1, 1, "1 of 2 results failed", "user|the user crashed: Segmentation" },
+	{ "role-crashes", VERDICT_FAIL, 1, 1, "1 of 2 results failed",
+	  "user|the user crashed: Segmentation" },
 	{ "role-crash-seen", VERDICT_PASS, 1, 0, "", NULL },
 	{ "role-killed", VERDICT_PASS, 2, 0, "", NULL },
 	{ "role-bails", VERDICT_BROKEN, 1, 0, "user: the role has had enough", NULL },
@@ -340,7 +342,9 @@ TEST(nothing_is_left_behind)
 	static const struct {
 		const char *set;
 		enum verdict verdict;
-	} ways[] = { { NULL, VERDICT_PASS }, { "crash=yes", VERDICT_FAIL }, { "hang=yes", VERDICT_FAIL } };
+	} ways[] = { { NULL, VERDICT_PASS },
+		     { "crash=yes", VERDICT_FAIL },
+		     { "hang=yes", VERDICT_FAIL } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		char path[] = "/tmp/tagscope-pids-XXXXXX", set[64];

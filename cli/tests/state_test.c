@@ -181,7 +181,8 @@ static const struct spoiled spoiled_files[] = {
 	{ "summary", "version -1\n", "not a value" },
 	{ "summary", "version 99999999999999999999\n", "not a value" },
 	{ "summary", "version 1\npolicy a b\n", "not a value" },
-	{ "summary", "version 1\npolicy aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "not a value" },
+	{ "summary", "version 1\npolicy aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+	  "not a value" },
 	{ "regions", "", "no header" },
 	{ "regions", "# x", "no header" },
 	{ "regions", "# x\n0 1 2 3\n", "line 2" },
@@ -280,8 +281,10 @@ TEST(block_records)
 		EXPECT_EQ(i == 30 ? 0 : -EPROTO, state_parse_block(rec, &b, why, sizeof(why)))
 			TH_LOG("NUL at %zu", i);
 	}
-	EXPECT_EQ(-EPROTO, state_parse_block("r 1 17     0 00000000000000ff.\n\n", &b, why, sizeof(why)));
-	EXPECT_EQ(-EPROTO, state_parse_block("r          0 00000000000000ff.\n\n", &b, why, sizeof(why)));
+	EXPECT_EQ(-EPROTO,
+		  state_parse_block("r 1 17     0 00000000000000ff.\n\n", &b, why, sizeof(why)));
+	EXPECT_EQ(-EPROTO,
+		  state_parse_block("r          0 00000000000000ff.\n\n", &b, why, sizeof(why)));
 }
 
 static const char a_page[] =

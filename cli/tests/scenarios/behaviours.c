@@ -45,7 +45,8 @@ static void passes(struct run *r)
 	printf("a line on stdout\n\ttab\001\nwithout an end");
 }
 BEHAVIOUR(passes, "passes", 10,
-	  .params = PARAMS(P_UINT("n", "3", 1, 9, "a number"), P_SIZE("size", "4K", 4096, 1 << 30, "a size"),
+	  .params = PARAMS(P_UINT("n", "3", 1, 9, "a number"),
+			   P_SIZE("size", "4K", 4096, 1 << 30, "a size"),
 			   P_BOOL("flag", "no", "a flag"), P_ENUM("word", "a", "a|b", "a word")));
 
 static void fails(struct run *r)
@@ -176,7 +177,9 @@ static const struct role user = {
 	.syscalls = SYSCALLS("getresuid", "capget", "getgroups", "setresuid", "getrlimit",
 			     "prlimit64"),
 };
-static const struct role hanger = { .name = "hanger", .summary = "hangs", .syscalls = SYSCALLS("pause", "ppoll") };
+static const struct role hanger = { .name = "hanger",
+				    .summary = "hangs",
+				    .syscalls = SYSCALLS("pause", "ppoll") };
 static const struct role free_role = { .name = "free", .summary = "not confined" };
 
 struct shared {
@@ -241,8 +244,8 @@ static void denied_role(struct run *r)
 	role_wait(r, c, 5000);
 	expect(r, true, "never said");
 }
-BEHAVIOUR(denied_role, "denied-role", 10, .kind = SCENARIO_ADVERSARY, .syscalls = SYSCALLS("memfd_create"),
-	  .roles = ROLES(&user));
+BEHAVIOUR(denied_role, "denied-role", 10, .kind = SCENARIO_ADVERSARY,
+	  .syscalls = SYSCALLS("memfd_create"), .roles = ROLES(&user));
 
 static void denied_self(struct run *r)
 {
@@ -250,8 +253,8 @@ static void denied_self(struct run *r)
 	syscall(SYS_getcwd, NULL, 0);
 	expect(r, true, "never said");
 }
-BEHAVIOUR(denied_self, "denied-self", 10, .kind = SCENARIO_ADVERSARY, .syscalls = SYSCALLS("memfd_create"),
-	  .roles = ROLES(&user));
+BEHAVIOUR(denied_self, "denied-self", 10, .kind = SCENARIO_ADVERSARY,
+	  .syscalls = SYSCALLS("memfd_create"), .roles = ROLES(&user));
 
 static void do_crash(struct run *r, void *arg)
 {
@@ -338,7 +341,8 @@ static void orphans(struct run *r)
 }
 BEHAVIOUR(orphans, "orphans", 5, .roles = ROLES(&free_role, &hanger),
 	  .params = PARAMS(P_STRING("file", "/dev/null", "where to write the numbers"),
-			   P_BOOL("crash", "no", "die of SIGKILL"), P_BOOL("hang", "no", "do not end")));
+			   P_BOOL("crash", "no", "die of SIGKILL"),
+			   P_BOOL("hang", "no", "do not end")));
 
 static void role_skips(struct run *r)
 {
@@ -382,4 +386,5 @@ static void sets_switch(struct run *r)
 	if (param_bool(r, "crash"))
 		raise(SIGKILL);
 }
-BEHAVIOUR(sets_switch, "sets-switch", 10, .params = PARAMS(P_BOOL("crash", "no", "die of SIGKILL")));
+BEHAVIOUR(sets_switch, "sets-switch", 10,
+	  .params = PARAMS(P_BOOL("crash", "no", "die of SIGKILL")));
