@@ -159,6 +159,65 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n)
 	return t.in_tag_storage;
 }
 
+/* ---- What has tag storage ----------------------------------------------------- */
+
+#define SETTLE_MS 5000
+#define MAX_NOTES 4
+
+void drain_lru(struct run *r)
+{
+	static const char path[] = "/proc/sys/vm/drop_caches";
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		bail_errno(r, "%s", path);
+	close(fd);
+}
+
+static void note_pages_of_block(struct run *r, uint64_t block, unsigned int *left)
+{
+	for (size_t i = 0; i < nr_regions; i++) {
+		const struct state_region *reg = &regions[i];
+		uint64_t n = reg->block_size / page_size() * STATE_DATA_PER_TAG, pfn;
+
+		if (block - reg->first_block >= reg->blocks)
+			continue;
+		pfn = reg->mem_base / page_size() + (block - reg->first_block) * n;
+		for (; n && *left; n--, pfn++) {
+			struct state_page page = pfn_now(r, pfn);
+
+			if (!page.has_storage)
+				continue;
+			(*left)--;
+			note(r,
+			     "has tag storage: page 0x%" PRIx64 " of kind %s, %" PRId64 " references, mapped %" PRId64 " times, %son the LRU",
+			     pfn, page.kind, page.refcount, page.mapcount, page.lru ? "" : "not ");
+		}
+	}
+}
+
+static void note_pages_with_storage(struct run *r)
+{
+	uint64_t blocks = summary_now(r).blocks;
+	unsigned int left = MAX_NOTES;
+
+	read_regions(r);
+	for (uint64_t b = 0; b < blocks && left; b++)
+		if (block_now(r, b).letter == BLOCK_RESERVED)
+			note_pages_of_block(r, b, &left);
+}
+
+bool reserved_pages_settle(struct run *r, uint64_t want)
+{
+	if (eventually(100, summary_now(r).reserved_pages == want))
+		return true;
+	drain_lru(r);
+	if (eventually(SETTLE_MS, summary_now(r).reserved_pages == want))
+		return true;
+	note_pages_with_storage(r);
+	return false;
+}
+
 /* ---- How full memory is ------------------------------------------------------ */
 
 struct memory memory_now(struct run *r)

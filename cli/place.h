@@ -36,6 +36,20 @@ bool pfn_in_tag_storage(struct run *r, uint64_t pfn);
 /* Data pages whose tags share a block: 32 for each page of a block. */
 size_t pages_per_block(struct run *r);
 
+/*
+ * Have all CPUs put on the LRU what they have collected for it: until then a page
+ * cannot be reclaimed, or even freed. Clean page cache is dropped, too.
+ */
+void drain_lru(struct run *r);
+
+/*
+ * Wait until so many pages have tag storage; true if that comes true. A page that was
+ * freed may be held back by a CPU for a while, in a batch to be put on the LRU, so the
+ * kernel is asked to empty these. If it does not come true, notes tell which pages
+ * have storage.
+ */
+bool reserved_pages_settle(struct run *r, uint64_t want);
+
 /* Bytes, from /proc/meminfo. */
 struct memory {
 	uint64_t total, free, cma_free, swap_total, swap_free;

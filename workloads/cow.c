@@ -119,11 +119,6 @@ static size_t same_pages(struct run *r, const struct area *a, pid_t pid)
 	return same;
 }
 
-static bool reserved_settles(struct run *r, uint64_t want)
-{
-	return eventually(SETTLE_MS, summary_now(r).reserved_pages == want);
-}
-
 /* ---- Two sides that write --------------------------------------------------- */
 
 struct two_sides {
@@ -232,12 +227,12 @@ static void both_write(struct run *r, size_t n)
 	     "The child ends, and the storage of its copies is given back; the parent's is not.");
 	gate_open(t.end);
 	expect_role_done(r, c, WAIT_MS);
-	expect(r, reserved_settles(r, start.reserved_pages + n),
+	expect(r, reserved_pages_settle(r, start.reserved_pages + n),
 	       "when the child is gone, only the parent's pages have tag storage");
 	expect_contents(r, &t.a, "the parent", "when the child is gone");
 	s = summary_now(r);
 	area_free(r, &t.a);
-	expect(r, reserved_settles(r, start.reserved_pages), "unmapped, none of them has");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none of them has");
 	expect_range(r, summary_now(r).release, s.release + 1, UINT64_MAX, "blocks were given back");
 }
 
@@ -280,7 +275,7 @@ static void parent_lets_go(struct run *r, size_t n)
 		      "each page of the heir has tag storage");
 	gate_open(h.alone);
 	expect_role_done(r, c, WAIT_MS);
-	expect(r, reserved_settles(r, start.reserved_pages), "when the heir is gone, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "when the heir is gone, all is given back");
 	free(h.a.v);
 }
 
@@ -361,7 +356,7 @@ static void many_children(struct run *r, size_t n, unsigned int children)
 	for (unsigned int i = 0; i < children; i++)
 		expect_role_done(r, child[i], WAIT_MS);
 	area_free(r, &c->a);
-	expect(r, reserved_settles(r, start.reserved_pages), "when all are gone, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "when all are gone, all is given back");
 }
 
 /* ---- vfork ---------------------------------------------------------------------- */
@@ -394,7 +389,7 @@ static void vforked(struct run *r)
 	expect_eq_u64(r, page_now(r, 0, a.base).pfn, pfn, "in the very same page");
 	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, 4, "no page was copied");
 	area_free(r, &a);
-	expect(r, reserved_settles(r, start.reserved_pages), "after vfork, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "after vfork, all is given back");
 }
 
 /* ---- fork between mprotect() and the first access --------------------------------- */
@@ -464,7 +459,7 @@ static void forked_while_pending(struct run *r, size_t n)
 	expect_contents(r, &p.a, "the parent", "after both wrote to what was inaccessible");
 	expect_eq_u64(r, bad_storage(r, 0, &p.a), 0, "the parent's pages have tag storage at the end");
 	area_free(r, &p.a);
-	expect(r, reserved_settles(r, start.reserved_pages),
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
 	       "of what was inaccessible, all is given back");
 }
 

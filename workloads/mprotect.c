@@ -329,7 +329,7 @@ static void free_blocks(struct run *r, size_t n)
 	     "All is unmapped, and the storage given back.");
 	if (munmap(area, len))
 		bail_errno(r, "munmap");
-	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages == start.reserved_pages),
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
 	       "free memory: no more pages have tag storage than at the start");
 	set_free(&s);
 }
@@ -457,7 +457,7 @@ static void mprotect_run(struct run *r)
 	     "All is given back.");
 	ballast_free(b);
 	free(storage);
-	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages == start.reserved_pages),
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
 	       "no more pages have tag storage than at the start");
 	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");

@@ -98,11 +98,6 @@ static size_t bad_storage(struct run *r, const char *p, size_t n)
 	return bad;
 }
 
-static bool reserved_settles(struct run *r, uint64_t want)
-{
-	return eventually(SETTLE_MS, summary_now(r).reserved_pages == want);
-}
-
 /* ---- One memory, mapped twice, and two processes --------------------------------- */
 
 struct twice {
@@ -236,7 +231,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 		if (fallocate(t.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			      (off_t)(n / 2 * page_size())))
 			bail_errno(r, "fallocate");
-		expect(r, reserved_settles(r, start.reserved_pages + n - n / 2),
+		expect(r, reserved_pages_settle(r, start.reserved_pages + n - n / 2),
 		       "memfd: the pages of the hole have no storage any more");
 		expect_intact(r, tags_check_same(t.tagged, n / 2 * page_size(), 0),
 			      "memfd: touched again, their tags are 0");
@@ -245,7 +240,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	}
 	if (munmap(t.tagged, len))
 		bail_errno(r, "munmap");
-	expect(r, reserved_settles(r, start.reserved_pages), "%s: unmapped and closed, all is given back",
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "%s: unmapped and closed, all is given back",
 	       t.kind);
 }
 
@@ -378,7 +373,7 @@ static void races(struct run *r, size_t n, unsigned int rounds)
 			expect_range(r, summary_now(r).foa_fault - faults, (uint64_t)n * rounds,
 				     UINT64_MAX, "race for %s: they took faults", start_names[how]);
 	}
-	expect(r, reserved_settles(r, start.reserved_pages), "after the races, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "after the races, all is given back");
 }
 
 static void shared_run(struct run *r)

@@ -100,7 +100,7 @@ static void expect_pages(struct run *r, const struct area *a, size_t first, size
 	expect_intact(r, v.tags, "the tags are what the program set, %s", when);
 }
 
-/* True when all pages are out. One request may miss pages that are on some CPU's list. */
+/* True when all pages are out. The first request may miss pages in some CPU's batch. */
 static bool page_out(struct run *r, const char *p, size_t n)
 {
 	uint64_t until = now_ns() + 10000000000;
@@ -110,7 +110,7 @@ static bool page_out(struct run *r, const char *p, size_t n)
 			bail_errno(r, "MADV_PAGEOUT");
 		if (pages_swapped(r, 0, p, n) == n)
 			return true;
-		sleep_ms(10);
+		drain_lru(r);
 	} while (now_ns() < until);
 	return false;
 }
@@ -136,11 +136,6 @@ static size_t bad_storage(struct run *r, const char *p, size_t n, size_t step_)
 	return bad;
 }
 
-static bool reserved_settles(struct run *r, uint64_t want)
-{
-	return eventually(SETTLE_MS, summary_now(r).reserved_pages == want);
-}
-
 /* ---- Out and in again ------------------------------------------------------------- */
 
 static void out_and_in(struct run *r, const struct area *a, uint64_t start)
@@ -157,7 +152,7 @@ static void out_and_in(struct run *r, const struct area *a, uint64_t start)
 	     "It asks the kernel to swap all of them out. The data goes to zram, and the kernel keeps the tags aside; so the pages are freed, and their tag storage is, too.");
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out");
 	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), 0, "none of them is in memory");
-	expect(r, reserved_settles(r, start), "swapped out, they have no tag storage");
+	expect(r, reserved_pages_settle(r, start), "swapped out, they have no tag storage");
 
 	step(r,
 	     "It reads every second page. Each comes back to another place, where storage for its tags has to be found before they can be restored.");
@@ -245,7 +240,7 @@ static void forked(struct run *r, const struct area *a, uint64_t start)
 	expect_pages(r, a, 0, 1, "in the parent");
 	expect_role_done(r, c, WAIT_MS);
 	expect_pages(r, a, 0, 1, "in the parent, after the child");
-	expect(r, reserved_settles(r, start + a->n), "only the parent's pages have tag storage at the end");
+	expect(r, reserved_pages_settle(r, start + a->n), "only the parent's pages have tag storage at the end");
 }
 
 static void dropped(struct run *r, const struct area *a, uint64_t start)
@@ -290,7 +285,7 @@ static void tagged_while_out(struct run *r, size_t n)
 	expect_eq_u64(r, bad_storage(r, a.base, n, 1), 0, "it has tag storage now");
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	expect(r, reserved_settles(r, start), "unmapped, it has none any more");
+	expect(r, reserved_pages_settle(r, start), "unmapped, it has none any more");
 }
 
 /*
@@ -317,6 +312,7 @@ static void by_untagged_mapping(struct run *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		fill_page(&a, i);
 	/* A shared page that was swapped out leaves nothing in the page table. */
+	drain_lru(r);
 	require(r, eventually(10000, !madvise(a.base, area_len(&a), MADV_PAGEOUT) &&
 			      summary_now(r).reserved_pages == start),
 		"the memfd is swapped out, and has no tag storage");
@@ -340,7 +336,7 @@ static void by_untagged_mapping(struct run *r, size_t n)
 	munmap(plain, area_len(&a));
 	munmap(a.base, area_len(&a));
 	close(fd);
-	expect(r, reserved_settles(r, start), "with the memfd goes its storage");
+	expect(r, reserved_pages_settle(r, start), "with the memfd goes its storage");
 }
 
 /* ---- swapoff ----------------------------------------------------------------------- */
@@ -374,7 +370,7 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 	step(r,
 	     "Swapped out a last time; then swapoff has the kernel bring all of it back, page by page, without anybody asking for a page.");
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out before swapoff");
-	expect(r, reserved_settles(r, start), "before swapoff, none has tag storage");
+	expect(r, reserved_pages_settle(r, start), "before swapoff, none has tag storage");
 	/* Nothing that could end the scenario comes before swap is on again. */
 	for (size_t i = 0; i < n; i++)
 		off += !swapoff(dev[i].path);
@@ -412,7 +408,7 @@ static void swap_run(struct run *r)
 
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	expect(r, reserved_settles(r, start.reserved_pages), "unmapped, none has tag storage");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none has tag storage");
 	tagged_while_out(r, n);
 	by_untagged_mapping(r, n);
 	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
