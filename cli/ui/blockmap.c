@@ -224,6 +224,17 @@ int map_cell_state(const struct map_cell *cell)
 	return -1;
 }
 
+int64_t map_next_changed(const struct blockmap *map, uint64_t from)
+{
+	for (uint64_t i = from; i < map->blocks; i++) {
+		if (!map->chunk[i / MAP_CHUNK].changed)
+			i |= MAP_CHUNK - 1;
+		else if (map->letter[i] & MAP_CHANGED)
+			return (int64_t)i;
+	}
+	return -1;
+}
+
 void map_mark(struct blockmap *map)
 {
 	for (uint64_t c = 0; c < map->nr_chunks; c++) {

@@ -37,7 +37,7 @@ struct blockmap {
 /* The part that is looked at. */
 struct map_window {
 	uint64_t first, count;	/* blocks; first is a multiple of cell */
-	uint64_t cell;		/* blocks in a cell, a power of two */
+	uint64_t cell;		/* blocks in a cell */
 };
 
 /* Some blocks together. */
@@ -67,6 +67,8 @@ void map_cell(const struct blockmap *map, uint64_t first, uint64_t n, struct map
 int map_cell_state(const struct map_cell *cell);
 /* The state of one block as a letter number, -1: not known. */
 int map_letter(const struct blockmap *map, uint64_t block);
+/* The first block from there on that changed since the last map_mark(), -1: none. */
+int64_t map_next_changed(const struct blockmap *map, uint64_t from);
 /* Forget what changed. */
 void map_mark(struct blockmap *map);
 

@@ -20,6 +20,8 @@
 #define MAX_INTERVAL 10000
 #define BESIDE_COLS 116		/* from this width on the scenario is beside the view */
 #define PANEL_COLS 46
+#define MESSAGE_MS 6000
+#define MAX_BUDGET_NS 200000000
 #define PANEL_ROWS 7
 
 const struct view *const views[NR_VIEWS] = {
@@ -28,6 +30,11 @@ const struct view *const views[NR_VIEWS] = {
 	[VIEW_RUN] = &view_run,		[VIEW_BLOCK] = &view_block,
 	[VIEW_HELP] = &view_help,
 };
+
+static uint64_t ms_now(void)
+{
+	return now_ns() / 1000000;
+}
 
 /* ---- What views share --------------------------------------------------------- */
 
@@ -38,6 +45,7 @@ void ui_say(struct ui *ui, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(ui->message, sizeof(ui->message), fmt, ap);
 	va_end(ap);
+	ui->message_ms = ms_now();
 }
 
 void ui_open(struct ui *ui, enum view_id view)
@@ -50,6 +58,14 @@ void ui_open(struct ui *ui, enum view_id view)
 	ui->view = view;
 }
 
+void ui_first_page(struct ui *ui)
+{
+	/* The count is for keys that come before the list is drawn. */
+	ui->list[VIEW_BLOCK] = (struct list){
+		.count = (int64_t)model_block_rows(&ui->model, (uint64_t)ui->cursor),
+	};
+}
+
 bool ui_go_to_block(struct ui *ui, uint64_t block)
 {
 	if (block >= ui->model.now.blocks) {
@@ -58,7 +74,8 @@ bool ui_go_to_block(struct ui *ui, uint64_t block)
 		return false;
 	}
 	ui->cursor = (int64_t)block;
-	memset(&ui->list[VIEW_BLOCK], 0, sizeof(ui->list[VIEW_BLOCK]));
+	ui->moved = true;
+	ui_first_page(ui);
 	return true;
 }
 
@@ -175,10 +192,33 @@ static void draw_top(struct ui *ui, int cols)
 		screen_text(1, cols - 17, 16, PAINT_PLAIN, "? help    q quit");
 }
 
-static void draw_bottom(struct ui *ui, int y, int cols)
+/* A message, or the keys that matter most just now. */
+static const char *bottom_line(const struct ui *ui)
 {
 	const struct session *s = &ui->session;
 
+	if (*ui->message)
+		return ui->message;
+	switch (s->phase) {
+	case SESSION_READY:
+		return "SPACE: begin the scenario   5: what it is about";
+	case SESSION_RUNNING:
+		return s->waiting ? "SPACE: take this step   s: run through   ?: help" :
+				    "The step is running ...   s: wait at steps   ?: help";
+	case SESSION_ENDED:
+		return "The scenario has ended   5: results   R: once more   q: leave";
+	case SESSION_NONE:
+		break;
+	}
+	if (*ui->model.error && ui->model.st)
+		return ui->model.error;
+	if (ui->view == VIEW_MAP)
+		return "Arrows: move   + -: zoom   f: all   Enter: explain   n: next   g: go to";
+	return "Up Down PgUp PgDn: move   Tab: next view   ?: help";
+}
+
+static void draw_bottom(struct ui *ui, int y, int cols)
+{
 	screen_fill(y, 0, cols, PAINT_BAR);
 	if (ui->prompt) {
 		int x = screen_printf(y, 0, cols, PAINT_BAR,
@@ -187,22 +227,8 @@ static void draw_bottom(struct ui *ui, int y, int cols)
 		screen_cursor(y, x < cols ? x : cols - 1);
 		return;
 	}
-	if (*ui->message)
-		screen_printf(y, 0, cols, PAINT_BAR, " %s", ui->message);
-	else if (*ui->model.error && ui->model.st && s->phase == SESSION_NONE)
-		screen_printf(y, 0, cols, PAINT_BAR, " %s", ui->model.error);
-	else if (s->phase == SESSION_READY)
-		screen_text(y, 0, cols, PAINT_BAR, " SPACE: begin the scenario   5: what it is about");
-	else if (s->phase == SESSION_RUNNING && s->waiting)
-		screen_text(y, 0, cols, PAINT_BAR, " SPACE: take this step   s: run through   ?: help");
-	else if (s->phase == SESSION_RUNNING)
-		screen_text(y, 0, cols, PAINT_BAR, " The step is running ...   s: wait at steps   ?: help");
-	else if (s->phase == SESSION_ENDED)
-		screen_text(y, 0, cols, PAINT_BAR, " The scenario has ended   5: results   R: once more   q: leave");
-	else if (ui->view == VIEW_MAP)
-		screen_text(y, 0, cols, PAINT_BAR, " Arrows: move   + -: zoom   f: all   Enter: explain   n: next state   g: go to");
-	else
-		screen_text(y, 0, cols, PAINT_BAR, " Up Down PgUp PgDn: move   Tab: next view   ?: help");
+	screen_text(y, 0, cols, PAINT_BAR, " ");
+	screen_text(y, 1, cols - 1, PAINT_BAR, bottom_line(ui));
 }
 
 static void draw(struct ui *ui)
@@ -268,6 +294,7 @@ static void take_step(struct ui *ui)
 		}
 		/* What this step changes is to be told apart from what was before. */
 		map_mark(&ui->model.map);
+		ui->moved = false;
 		session_continue(s);
 		break;
 	case SESSION_ENDED:
@@ -476,23 +503,22 @@ static void on_signal(int sig)
 
 static void refresh_state(struct ui *ui)
 {
-	struct model_needs needs = { .block = -1 };
+	/* A quarter of the time: keys and the scenario must not wait for it. */
+	struct model_needs needs = { .block = -1, .budget_ns = ui->interval_ms * 250000ULL };
 	const struct view *v = views[ui->view];
 
+	if (needs.budget_ns > MAX_BUDGET_NS)
+		needs.budget_ns = MAX_BUDGET_NS;
 	if (v->needs)
 		v->needs(ui, &needs);
 	model_refresh(&ui->model, &needs);
-}
-
-static uint64_t ms_now(void)
-{
-	return now_ns() / 1000000;
 }
 
 /* Until the user leaves, or a signal, which is returned, ends it. */
 static int loop(struct ui *ui, const sigset_t *open_mask)
 {
 	uint64_t due = 0;
+	bool first = true;
 	const char *line;
 
 	while (!ui->quit && !stopped) {
@@ -508,9 +534,15 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 				refresh_state(ui);
 			due = ms_now() + ui->interval_ms;
 		}
+		if (ms_now() - ui->message_ms > MESSAGE_MS)
+			ui->message[0] = '\0';
 		while ((line = screen_stderr()))
 			log_add(&ui->log, LOG_BAD, "%s", line);
 		draw(ui);
+		/* Only now it is known which part of the map is to be read. */
+		if (first)
+			due = 0;
+		first = false;
 		now = ms_now();
 		if (due > now) {
 			wait.tv_sec = (time_t)((due - now) / 1000);
@@ -519,8 +551,8 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 		n = ppoll(fds, 2, &wait, open_mask);
 		if (n < 0 && errno != EINTR)
 			return SIGHUP;
-		if (n > 0 && fds[0].revents & (POLLHUP | POLLERR | POLLNVAL) &&
-		    !(fds[0].revents & POLLIN))
+		/* With POLLIN too: a terminal that is gone can be read, endlessly. */
+		if (n > 0 && fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 			return SIGHUP;
 		if (n > 0 && fds[1].revents)
 			session_dispatch(&ui->session);
@@ -539,9 +571,14 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 			/* If it waits, what the step before changed is to be looked at. */
 			if (!ui->session.waiting)
 				map_mark(&ui->model.map);
+			else if (!ui->moved && map_next_changed(&ui->model.map, 0) >= 0)
+				ui->cursor = map_next_changed(&ui->model.map, 0);
 			ui->session.new_step = false;
+			due = 0;
 		}
 		if (phase == SESSION_RUNNING && ui->session.phase == SESSION_ENDED) {
+			ui->message[0] = '\0';
+			ui->quit_asked = false;
 			ui_open(ui, VIEW_RUN);
 			memset(&ui->list[VIEW_RUN], 0, sizeof(ui->list[VIEW_RUN]));
 			due = 0;

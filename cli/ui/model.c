@@ -9,8 +9,7 @@
 #include "model.h"
 #include "scenario.h"
 
-/* A share of the refresh interval that reading the map may take, at least. */
-#define MAP_BUDGET_NS 20000000
+#define TRACE_LINES 100		/* at a refresh */
 
 int model_open(struct model *m, struct log *log)
 {
@@ -37,6 +36,7 @@ int model_open(struct model *m, struct log *log)
 void model_close(struct model *m)
 {
 	state_close(m->st);
+	trace_close(m->trace);
 	map_free(&m->map);
 	free(m->regions);
 	free(m->history);
@@ -254,14 +254,15 @@ static int refresh(struct model *m, const struct model_needs *needs)
 	if (!err && m->map.blocks != m->now.blocks) {
 		map_free(&m->map);
 		if (map_init(&m->map, m->now.blocks)) {
-			snprintf(m->error, sizeof(m->error), "no memory for a map of %" PRIu64 " blocks",
-				 m->now.blocks);
+			snprintf(m->error, sizeof(m->error),
+				 "no memory for a map of %" PRIu64 " blocks", m->now.blocks);
 			return -ENOMEM;
 		}
 	}
 	m->window = needs->window;
 	if (!err && needs->window.count)
-		err = map_refresh(&m->map, m->st, &needs->window, m->now.generation, MAP_BUDGET_NS);
+		err = map_refresh(&m->map, m->st, &needs->window, m->now.generation,
+				  needs->budget_ns);
 	if (err == -ENODATA) {
 		snprintf(m->error, sizeof(m->error),
 			 "%s/blocks: has fewer records than the summary says (%" PRIu64 ")",
@@ -275,11 +276,40 @@ static int refresh(struct model *m, const struct model_needs *needs)
 	return err;
 }
 
+int model_trace(struct model *m, bool on, char *why, size_t size)
+{
+	trace_close(m->trace);
+	m->trace = NULL;
+	return on ? trace_open(&m->trace, why, size) : 0;
+}
+
+/* A storm of events must not keep the keys waiting, nor push all else out of the log. */
+static void read_trace(struct model *m)
+{
+	unsigned int lines = 0, more = 0;
+	const char *line;
+
+	if (!m->trace)
+		return;
+	while (more < 20000 && (line = trace_next(m->trace))) {
+		if (lines < TRACE_LINES) {
+			log_add(m->log, LOG_TRACE, "%s", line);
+			lines++;
+		} else {
+			more++;
+		}
+	}
+	if (more)
+		log_add(m->log, LOG_TRACE, "... and %s%u others", more < 20000 ? "" : "at least ",
+			more);
+}
+
 void model_refresh(struct model *m, const struct model_needs *needs)
 {
 	char before[sizeof(m->error)];
 	int err;
 
+	read_trace(m);
 	if (!m->st)
 		return;
 	memcpy(before, m->error, sizeof(before));

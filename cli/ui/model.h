@@ -9,6 +9,7 @@
 #include "blockmap.h"
 #include "log.h"
 #include "state.h"
+#include "trace.h"
 
 #define HISTORY 512		/* refreshes that are remembered */
 #define BLOCK_ROWS 128		/* pages looked up at a refresh, at most */
@@ -22,6 +23,7 @@ struct model_needs {
 	uint64_t row, rows;
 	uint64_t selected;		/* row whose tags are read */
 	bool want_tags;
+	uint64_t budget_ns;		/* that reading the map may take */
 };
 
 struct page_row {
@@ -69,6 +71,7 @@ struct model {
 	size_t nr_replays;
 
 	struct log *log;
+	struct trace *trace;			/* NULL: tracepoints are not read */
 };
 
 /* Open the state. 0 or -errno, with model->error; model_close() in any case. */
@@ -77,6 +80,10 @@ void model_close(struct model *m);
 
 /* Read what is needed. Errors are in m->error, and what could not be read is as before. */
 void model_refresh(struct model *m, const struct model_needs *needs);
+
+/* Tracepoints into the log, or no more. 0, or -errno with the reason in why (size bytes). */
+int model_trace(struct model *m, bool on, char *why, size_t size);
+
 
 /* Whether counter i says how many there are now, rather than how often something was. */
 bool model_is_gauge(size_t counter);

@@ -32,13 +32,13 @@ static const char *narration(const struct session *s)
 	return s->narration ? s->narration : "It begins ...";
 }
 
-static void counts(const struct session *s, struct rect r)
+static void counts(const struct session *s, struct rect r, bool with_last)
 {
 	int x = screen_printf(r.y, r.x, r.w, PAINT_GOOD, "ok %u", s->passed);
 
 	x += screen_printf(r.y, r.x + x, r.w - x, s->failed ? (int)PAINT_BAD : (int)PAINT_PLAIN,
 			   "  not ok %u  ", s->failed);
-	if (s->nr_results) {
+	if (s->nr_results && with_last) {
 		const struct session_result *last = &s->results[s->nr_results - 1];
 
 		screen_text(r.y, r.x + x, r.w - x, last->ok ? PAINT_DIM : PAINT_BAD,
@@ -54,7 +54,7 @@ static void last_results(const struct session *s, struct rect r)
 
 	while (from) {
 		const struct session_result *res = &s->results[from - 1];
-		int h = screen_wrap((struct rect){ 0, 0, 0, r.w - 3 }, 0, 0, res->text ? res->text : "");
+		int h = screen_wrap((struct rect){ .w = r.w - 3 }, 0, 0, res->text ? res->text : "");
 
 		if (used + h > r.h)
 			break;
@@ -80,12 +80,14 @@ void panel_draw(struct ui *ui, struct rect r, bool beside)
 	title(s, text, sizeof(text));
 	screen_rule(r.y, r.x, r.w, text);
 	if (!beside) {
-		y += screen_wrap((struct rect){ y, r.x, r.h - 3, r.w }, 0, PAINT_PLAIN, narration(s));
+		y += screen_wrap((struct rect){ y, r.x, r.h - 3, r.w }, 0, PAINT_PLAIN,
+				 narration(s));
 		if (*s->changes && y < r.y + r.h - 1) {
 			snprintf(text, sizeof(text), "did: %s", s->changes);
-			screen_wrap((struct rect){ y, r.x, r.y + r.h - 1 - y, r.w }, 0, PAINT_DIM, text);
+			screen_wrap((struct rect){ y, r.x, r.y + r.h - 1 - y, r.w }, 0, PAINT_DIM,
+				    text);
 		}
-		counts(s, (struct rect){ r.y + r.h - 1, r.x, 1, r.w });
+		counts(s, (struct rect){ r.y + r.h - 1, r.x, 1, r.w }, true);
 		return;
 	}
 	y += screen_wrap((struct rect){ y, r.x, r.h - 4, r.w }, 0, PAINT_PLAIN, narration(s)) + 1;
@@ -96,7 +98,7 @@ void panel_draw(struct ui *ui, struct rect r, bool beside)
 	}
 	if (y < r.y + r.h - 3) {
 		screen_rule(y++, r.x, r.w, "results");
-		counts(s, (struct rect){ y, r.x, 1, 21 < r.w ? 21 : r.w });
+		counts(s, (struct rect){ y, r.x, 1, r.w }, false);
 		y++;
 		last_results(s, (struct rect){ y, r.x, r.y + r.h - y, r.w });
 	}

@@ -23,7 +23,7 @@
 
 static struct {
 	SCREEN *curses;
-	bool open, color, utf8;
+	bool open, color, utf8, clear;
 	attr_t attr[NR_PAINTS];
 	pid_t pid;
 	struct termios modes;	/* as they were */
@@ -120,6 +120,11 @@ void screen_close(void)
 	if (!scr.open || getpid() != scr.pid)
 		return;
 	scr.open = false;
+	/* Without a screen to go back to, what was drawn would stay. */
+	if (scr.clear) {
+		erase();
+		refresh();
+	}
 	endwin();
 	delscreen(scr.curses);
 	give_back_stderr();
@@ -216,7 +221,8 @@ int screen_open(bool color, char *why, size_t size)
 		return -1;
 	}
 	if (setupterm(NULL, STDOUT_FILENO, &err) != OK) {
-		snprintf(why, size, "the terminal type '%s' is not known here (TERM): try TERM=vt100",
+		snprintf(why, size,
+			 "the terminal type '%s' is not known here (TERM): try TERM=vt100",
 			 term ? term : "");
 		return -1;
 	}
@@ -228,10 +234,8 @@ int screen_open(bool color, char *why, size_t size)
 	add_reset("sgr0");
 	add_reset("cnorm");
 	add_reset("rmkx");
-	if (tigetstr("rmcup") && tigetstr("rmcup") != (char *)-1)
-		add_reset("rmcup");
-	else
-		add_reset("clear");
+	scr.clear = !tigetstr("rmcup") || tigetstr("rmcup") == (char *)-1;
+	add_reset(scr.clear ? "clear" : "rmcup");
 	scr.curses = newterm(NULL, stdout, stdin);
 	if (!scr.curses) {
 		snprintf(why, size, "the terminal of type '%s' cannot be used", term);
@@ -407,7 +411,7 @@ int screen_wrap(struct rect r, int skip, int paint, const char *text)
 	if (r.w < 1)
 		return 0;
 	while (*text) {
-		size_t word = strcspn(text, " \n");
+		size_t word = strcspn(text, "\n ");
 		int cells = text_cells(text, word);
 
 		if (column && column + cells > r.w) {
@@ -439,7 +443,9 @@ const char *screen_shade(int level)
 
 const char *screen_spark(int level)
 {
-	static const char *const utf8[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	static const char *const utf8[] = {
+		" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█",
+	};
 	static const char *const ascii[] = { " ", "_", ".", ":", "-", "=", "+", "*", "#" };
 
 	level = level < 0 ? 0 : level > 8 ? 8 : level;

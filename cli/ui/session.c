@@ -89,7 +89,8 @@ static void on_measure(struct session *s, const struct event *ev)
 	char value[40];
 
 	log_add(s->log, LOG_NOTE, "%s%s%s = %s %s", ev->role, *ev->role ? "." : "", ev->text,
-		format_value(ev->value, value, sizeof(value)), strcmp(ev->unit, "1") ? ev->unit : "");
+		format_value(ev->value, value, sizeof(value)),
+		strcmp(ev->unit, "1") ? ev->unit : "");
 	if (!m)
 		return;
 	s->measures = m;
@@ -254,8 +255,8 @@ static bool other_choice(const struct session *s, unsigned int *i, char *buf, si
 				!strncmp(p->values[k].text, choices, len);
 
 			if (!is_now && !(*i)--) {
-				snprintf(buf, size, "tagscope run --ui %s %s=%.*s\n%s", p->scenario->name,
-					 d->name, (int)len, choices, d->help);
+				snprintf(buf, size, "tagscope run --ui %s %s=%.*s\n%s",
+					 p->scenario->name, d->name, (int)len, choices, d->help);
 				return true;
 			}
 			choices += len + (choices[len] == '|');
@@ -273,7 +274,8 @@ bool session_next(const struct session *s, unsigned int i, char *buf, size_t siz
 	if (!me)
 		return false;
 	if (!i--) {
-		snprintf(buf, size, "tagscope run --seed %" PRIu64 " %s\nthe same once more, as text",
+		snprintf(buf, size,
+			 "tagscope run --seed %" PRIu64 " %s\nthe same once more, as text",
 			 s->opt->seed, me->name);
 		return true;
 	}

@@ -41,6 +41,7 @@ struct ui {
 
 	/* The map: what it shows, and the block under the cursor. */
 	int64_t cursor;
+	bool moved;			/* by the user, since the step began */
 	uint64_t cell, first;		/* blocks in a cell; the first block in the window */
 	bool fit;			/* cell follows the size of the window */
 	bool letters;			/* letters rather than shades */
@@ -51,7 +52,8 @@ struct ui {
 
 	unsigned int interval_ms;
 	bool paused, quit, quit_asked, redraw;
-	char message[256];		/* until the next key */
+	char message[256];		/* until the next key, or for some seconds */
+	uint64_t message_ms;
 	bool prompt;			/* typing where to go */
 	char input[80];
 };
@@ -77,6 +79,8 @@ void ui_say(struct ui *ui, const char *fmt, ...) __attribute__((format(printf, 2
 void ui_open(struct ui *ui, enum view_id view);
 /* Put the cursor on a block; false, with a message, if there is none. */
 bool ui_go_to_block(struct ui *ui, uint64_t block);
+/* The list of a block's pages from its first one on. */
+void ui_first_page(struct ui *ui);
 
 /* Moves of lists: up, down, page up, page down, home, end. */
 bool list_act(struct list *l, enum action action);

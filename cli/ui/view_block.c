@@ -10,13 +10,17 @@
 const char *page_use(const struct page_row *row, char *buf, size_t size)
 {
 	const struct state_page *p = &row->page;
+	bool pinned;
 
 	if (row->err) {
-		snprintf(buf, size, "%s", row->err == -ENXIO ? "no memory there" : strerror(-row->err));
+		snprintf(buf, size, "%s", row->err == -ENXIO ? "no memory there" :
+			 row->err == -EPROTO ? "not understood" : strerror(-row->err));
 		return buf;
 	}
+	/* The kernel's own pages have references that nothing else explains. */
+	pinned = (p->pinned && strcmp(p->kind, "kernel")) || p->dma_pinned;
 	snprintf(buf, size, "%s%s%s%s%s%s", p->kind, p->tagged ? ", tagged" : "",
-		 p->pinned || p->dma_pinned ? ", pinned" : "", p->locked ? ", locked" : "",
+		 pinned ? ", pinned" : "", p->locked ? ", locked" : "",
 		 p->writeback ? ", under write-back" : "", p->lru ? ", on LRU" : "");
 	return buf;
 }
@@ -48,7 +52,8 @@ static void cell_line(const struct ui *ui, int y, int x, int w)
 	size_t len;
 
 	map_cell(&ui->model.map, first, ui->cell, &cell);
-	len = (size_t)snprintf(text, sizeof(text), "cell: blocks %" PRIu64 " to %" PRIu64 ":", first,
+	len = (size_t)snprintf(text, sizeof(text),
+			       "cell: blocks %" PRIu64 " to %" PRIu64 ":", first,
 			       first + cell.blocks - 1);
 	for (int i = 0; i < NR_LETTERS && len < sizeof(text); i++)
 		if (cell.count[i])
@@ -67,6 +72,7 @@ int block_lines(struct ui *ui, struct rect r)
 {
 	const struct block_facts *f = &ui->model.block;
 	int y = r.y, end = r.y + r.h, x, n;
+	uint64_t data_end;
 	char use[200];
 	const char *text;
 
@@ -75,6 +81,7 @@ int block_lines(struct ui *ui, struct rect r)
 			      f->err && f->number == ui->cursor ? ": cannot be read" : "");
 		return 1;
 	}
+	data_end = f->data_base + f->data_pages * ui->model.page_size;
 	text = state_letter_text(f->block.letter);
 	x = r.x + screen_printf(y, r.x, r.w, PAINT_BOLD, "block %" PRId64 "  ", f->number);
 	n = letter_number(f->block.letter);
@@ -96,21 +103,23 @@ int block_lines(struct ui *ui, struct rect r)
 			      f->tag_pages == 1 ? "" : "s",
 			      own_use(&f->own, f->block.letter, use, sizeof(use)));
 	if (y < end)
-		screen_printf(y++, r.x, r.w, PAINT_PLAIN, "for the tags of 0x%" PRIx64 " to 0x%" PRIx64
-			      " (%" PRIu64 " pages of data)", f->data_base,
-			      f->data_base + f->data_pages * ui->model.page_size - 1, f->data_pages);
+		screen_printf(y++, r.x, r.w, PAINT_PLAIN,
+			      "for the tags of 0x%" PRIx64 " to 0x%" PRIx64 " (%" PRIu64
+			      " pages of data)", f->data_base, data_end - 1, f->data_pages);
 	if (y < end && ui->cell > 1 && ui->view == VIEW_MAP)
 		cell_line(ui, y++, r.x, r.w);
 	if (y < end)
-		screen_printf(y++, r.x, r.w, PAINT_DIM, "region %u, last change of state at generation %"
-			      PRIu64 " of %" PRIu64, f->region->index, f->block.generation,
+		screen_printf(y++, r.x, r.w, PAINT_DIM,
+			      "region %u, state changed at generation %" PRIu64 " of %" PRIu64,
+			      f->region->index, f->block.generation,
 			      ui->model.now.generation);
 	return y - r.y;
 }
 
 /* ---- The view ---------------------------------------------------------------------- */
 
-static void draw_row(const struct ui *ui, int y, struct rect r, const struct page_row *row, bool here)
+static void draw_row(const struct ui *ui, int y, struct rect r, const struct page_row *row,
+		     bool here)
 {
 	const struct state_page *p = &row->page;
 	int paint = here ? PAINT_PLAIN | PAINT_CURSOR : PAINT_PLAIN, x = r.x;
@@ -128,13 +137,15 @@ static void draw_row(const struct ui *ui, int y, struct rect r, const struct pag
 		screen_text(y, x, r.x + r.w - x, paint, use);
 		return;
 	}
-	x += screen_printf(y, x, r.x + r.w - x, paint, "%-30s ref %-4" PRId64 " map %-4" PRId64, use,
+	x += screen_printf(y, x, r.x + r.w - x, paint,
+			   "%-24s ref %-3" PRId64 " map %-3" PRId64, use,
 			   p->refcount, p->mapcount);
 	if (p->has_storage)
-		screen_printf(y, x, r.x + r.w - x, paint, " tags at 0x%" PRIx64 "+%u", p->tag_pfn,
+		screen_printf(y, x, r.x + r.w - x, paint, " tags 0x%" PRIx64 "+%u", p->tag_pfn,
 			      p->tag_offset);
 	else
-		screen_text(y, x, r.x + r.w - x, paint, p->in_tag_storage ? " is tag storage" : " no tags");
+		screen_text(y, x, r.x + r.w - x, paint,
+			    p->in_tag_storage ? " is tag storage" : " no tags");
 }
 
 /*
@@ -147,12 +158,14 @@ static void draw_tags(const struct ui *ui, struct rect r)
 	const struct state_tags *t = &f->tags;
 	char tags[65], raw[65];
 	int y = r.y, end = r.y + r.h;
+	bool own;
 
 	if (f->tags_err || f->tags_row != (uint64_t)ui->list[VIEW_BLOCK].at) {
 		screen_rule(y++, r.x, r.w, "tags");
 		if (f->tags_err < 0)
 			screen_printf(y, r.x, r.w, PAINT_WARN, "cannot be read: %s",
-				      f->tags_err == -ENXIO ? "no memory there" : strerror(-f->tags_err));
+				      f->tags_err == -ENXIO ? "no memory there" :
+							      strerror(-f->tags_err));
 		return;
 	}
 	snprintf(tags, sizeof(tags), "tags of page 0x%" PRIx64 "%s", t->pfn,
@@ -160,7 +173,10 @@ static void draw_tags(const struct ui *ui, struct rect r)
 		 state_tags_agree(t) ? ": storage agrees" : ": storage DIFFERS");
 	screen_rule(y++, r.x, r.w, tags);
 	if (!t->valid && !t->has_raw) {
-		screen_text(y, r.x, r.w, PAINT_PLAIN, "The page is not tagged, and its block holds no tags.");
+		own = t->pfn - f->tag_base / ui->model.page_size < f->tag_pages;
+		screen_text(y, r.x, r.w, PAINT_PLAIN, own ?
+			    "It is the block's own: it holds the tags of others, or data." :
+			    "It is not tagged, and no tag storage is reserved for it.");
 		return;
 	}
 	for (int line = 0; line < 4 && y < end; line++) {
@@ -192,7 +208,8 @@ static void block_draw(struct ui *ui, struct rect r)
 	t.y = r.y + r.h - t.h;
 	rows = r.h - used - 1 - t.h;
 	list_fit(l, (int64_t)model_block_rows(&ui->model, (uint64_t)ui->cursor), rows);
-	snprintf(title, sizeof(title), "its pages, and those whose tags it holds: %" PRId64 " of %" PRId64,
+	snprintf(title, sizeof(title),
+		 "its pages, and those whose tags it holds: %" PRId64 " of %" PRId64,
 		 l->at + 1, l->count);
 	screen_rule(r.y + used, r.x, r.w, title);
 	for (int i = 0; i < rows; i++) {
@@ -226,7 +243,7 @@ static bool block_act(struct ui *ui, enum action action)
 			ui_go_to_block(ui, (uint64_t)to);
 		return true;
 	}
-	if (action == ACT_NEXT || action == ACT_PREV)
+	if (action == ACT_NEXT || action == ACT_PREV || action == ACT_CHANGED)
 		return view_map.act(ui, action);
 	return list_act(&ui->list[VIEW_BLOCK], action);
 }

@@ -45,7 +45,8 @@ static void counters_draw(struct ui *ui, struct rect r)
 	struct list *l = &ui->list[VIEW_COUNTERS];
 	int rows = r.h - 2;
 
-	screen_printf(r.y, r.x, r.w, PAINT_BOLD, "%-*s%*s%*s history, a column each %.2g s (rising: by how much)",
+	screen_printf(r.y, r.x, r.w, PAINT_BOLD,
+		      "%-*s%*s%*s history, a column each %.2g s (rising: by how much)",
 		      NAME_COLS, "counter", VALUE_COLS, "now", RATE_COLS, "rate",
 		      ui->interval_ms / 1000.0);
 	list_fit(l, (int64_t)nr_state_counters, rows);

@@ -16,10 +16,20 @@ static void put_line(struct help *h, int paint, const char *keys, const char *te
 	int y = h->r.y + h->line - h->top;
 
 	if (h->line >= h->top && y < h->r.y + h->r.h) {
-		screen_printf(y, h->r.x, KEYS_COLS, keys[0] ? (int)PAINT_BOLD : paint, "%15s", keys);
+		screen_printf(y, h->r.x, KEYS_COLS, PAINT_BOLD, "%15s", keys);
 		screen_text(y, h->r.x + KEYS_COLS, h->r.w - KEYS_COLS, paint, text);
 	}
 	h->line++;
+}
+
+static void put_text(struct help *h, const char *text)
+{
+	int y = h->r.y + h->line - h->top;
+	struct rect r = { y, h->r.x + 2, h->r.y + h->r.h - y, h->r.w - 4 };
+
+	if (h->line < h->top || r.h < 0)
+		r.h = 0;
+	h->line += screen_wrap(r, 0, PAINT_PLAIN, text);
 }
 
 static void put_section(struct help *h, const char *title, unsigned int mask, bool exact)
@@ -55,12 +65,12 @@ static void put_all(struct help *h)
 		put_section(h, title, mask, true);
 	}
 	put_line(h, PAINT_BOLD, "", "THE MAP");
-	put_line(h, PAINT_PLAIN, "", "A cell is one block or some. It shows the state that matters most of");
-	put_line(h, PAINT_PLAIN, "", "its blocks: isolating, pinned, reserved, permanent, cached, data, free.");
-	put_line(h, PAINT_PLAIN, "", "Shades: how many of its blocks are in that state; of a single reserved");
-	put_line(h, PAINT_PLAIN, "", "block, how many of its pages are tagged. Letters: bold if all are.");
-	put_line(h, PAINT_PLAIN, "", "Underlined: something in it changed its state since the last step began.");
-	put_line(h, PAINT_PLAIN, "", "n% read: as much of what is shown is as new as the newest change.");
+	put_text(h, "A cell is one block or some. It shows the state of these that matters most:");
+	put_text(h, "isolating, pinned, reserved, permanent, cached, data, free, unusable.");
+	put_text(h, "Shades: how many of its blocks are in that state; of a single reserved");
+	put_text(h, "block, how many of its pages are tagged. Letters: bold if all are.");
+	put_text(h, "Underlined: something in it changed its state since the last step began.");
+	put_text(h, "n% read: so much of what is shown is as new as the newest change.");
 }
 
 static void help_draw(struct ui *ui, struct rect r)

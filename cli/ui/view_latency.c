@@ -31,10 +31,10 @@ static void draw_line(int y, struct rect r, const struct state_latency *lat, int
 	x = screen_printf(y, r.x, r.w, paint, "%-2s%-8s%-9s%8" PRIu64 "%9s%9s ",
 			  which == STATE_RESERVE_LATENCY ? "R" : "F", lat->cause, lat->outcome,
 			  lat->count,
-			  format_ns(lat->count ? lat->total_ns / lat->count : 0, mean, sizeof(mean)),
+			  format_ns(lat->total_ns / (lat->count + !lat->count), mean, sizeof(mean)),
 			  format_ns(lat->max_ns, max, sizeof(max)));
 	if (r.w - x >= STATE_BUCKETS)
-		screen_sparkline(y, r.x + x, which == STATE_RESERVE_LATENCY ? PAINT_RESERVED : PAINT_WARN,
+		screen_sparkline(y, r.x + x, which ? PAINT_WARN : PAINT_RESERVED,
 				 lat->bucket, STATE_BUCKETS, 0);
 }
 
@@ -43,7 +43,7 @@ static void draw_large(struct rect r, const struct state_latency *lat, int which
 {
 	int width = r.w / STATE_BUCKETS > 3 ? 3 : r.w / STATE_BUCKETS, bars = r.h - 2;
 	uint64_t max = 0;
-	char title[120], label[24];
+	char title[120], label[40];
 
 	snprintf(title, sizeof(title), "%s: %s, %s", titles[which], lat->cause, lat->outcome);
 	screen_rule(r.y, r.x, r.w, title);
@@ -61,10 +61,14 @@ static void draw_large(struct rect r, const struct state_latency *lat, int which
 					    screen_spark(eighths - 8 * i));
 	}
 	/* A bar's left edge is the least that is counted in it. */
-	for (int b = 0; b < STATE_BUCKETS; b += width > 2 ? 3 : width > 1 ? 4 : 8)
+	for (int b = 0; b < STATE_BUCKETS && max; b += width > 2 ? 3 : width > 1 ? 4 : 8)
 		screen_printf(r.y + r.h - 1, r.x + b * width, 8 * width, PAINT_DIM, "%s",
 			      b ? format_ns(1ULL << (b + 3), label, sizeof(label)) : "0");
 	screen_printf(r.y + 1, r.x + r.w - 22, 22, PAINT_DIM, "%22s", "");
+	if (!max) {
+		screen_text(r.y + 1, r.x, r.w, PAINT_PLAIN, "These are counted, and not timed.");
+		return;
+	}
 	snprintf(label, sizeof(label), "highest: %" PRIu64, max);
 	screen_printf(r.y + 1, r.x + r.w - (int)strlen(label), (int)strlen(label), PAINT_DIM, "%s",
 		      label);
@@ -73,24 +77,30 @@ static void draw_large(struct rect r, const struct state_latency *lat, int which
 static void draw_replays(const struct model *m, int y, struct rect r)
 {
 	int x = screen_text(y, r.x, r.w, PAINT_BOLD, "faults by replays:");
+	uint64_t all = 0;
 
+	for (size_t i = 0; i < m->nr_replays; i++)
+		all += m->replays[i].count;
+	if (!all) {
+		screen_text(y, r.x + x, r.w - x, PAINT_PLAIN, "  none yet");
+		return;
+	}
 	for (size_t i = 0; i < m->nr_replays && x < r.w; i++)
 		x += screen_printf(y, r.x + x, r.w - x, PAINT_PLAIN, "  %" PRIu64 "%s: %" PRIu64,
 				   m->replays[i].replays, i + 1 == m->nr_replays ? "+" : "",
 				   m->replays[i].count);
-	if (!m->nr_replays)
-		screen_text(y, r.x + x, r.w - x, PAINT_PLAIN, "  none yet");
 }
 
 static void latency_draw(struct ui *ui, struct rect r)
 {
 	const struct model *m = &ui->model;
 	struct list *l = &ui->list[VIEW_LATENCY];
-	int large = r.h >= 22 ? 12 : r.h >= 15 ? 8 : r.h >= 11 ? 5 : 0, rows = r.h - 2 - large, which;
+	int large = r.h >= 22 ? 12 : r.h >= 15 ? 8 : r.h >= 11 ? 5 : 0;
+	int rows = r.h - 2 - large, which;
 	const struct state_latency *lat;
 
-	screen_printf(r.y, r.x, r.w, PAINT_BOLD, "%-10s%-9s%8s%9s%9s %s", "  cause", "outcome", "count",
-		      "mean", "max", "16 ns          us      ms      s");
+	screen_printf(r.y, r.x, r.w, PAINT_BOLD, "%-10s%-9s%8s%9s%9s %s", "  cause",
+		      "outcome", "count", "mean", "max", "16 ns          us      ms      s");
 	list_fit(l, (int64_t)(m->nr_latency[0] + m->nr_latency[1]), rows);
 	for (int i = 0; i < rows && l->top + i < l->count; i++) {
 		lat = line(m, (size_t)(l->top + i), &which);

@@ -31,7 +31,8 @@ static void log_draw(struct ui *ui, struct rect r)
 
 	if (ui->log_follows)
 		l->at = count - 1;
-	screen_printf(r.y, r.x, r.w, PAINT_BOLD, " seconds  event%s",
+	screen_printf(r.y, r.x, r.w, PAINT_BOLD, " seconds  event   (tracepoints %s: t)%s",
+		      ui->model.trace ? "on" : "off",
 		      ui->log_follows ? "" : "   (End: follow what happens)");
 	list_fit(l, count, rows);
 	for (int i = 0; i < rows && l->top + i < count; i++) {
@@ -58,7 +59,17 @@ static void log_draw(struct ui *ui, struct rect r)
 static bool log_act(struct ui *ui, enum action action)
 {
 	struct list *l = &ui->list[VIEW_LOG];
+	char why[800];
 
+	if (action == ACT_TRACE) {
+		bool on = !ui->model.trace;
+
+		if (model_trace(&ui->model, on, why, sizeof(why)))
+			ui_say(ui, "no tracepoints: %s", why);
+		else
+			ui_say(ui, "the kernel's tracepoints are %s", on ? "on" : "off");
+		return true;
+	}
 	if (!list_act(l, action))
 		return false;
 	ui->log_follows = action == ACT_END;

@@ -12,13 +12,23 @@ static const char *const state_names[NR_LETTERS] = {
 	"free", "data", "pinned", "cached", "isolating", "reserved", "permanent", "unusable",
 };
 
-/* Powers of two only, so that a cell's blocks never straddle what is read together. */
+/* The sizes of a cell: 1, 2, 3, 4, 6, 8, 12, ... blocks. */
+static uint64_t larger(uint64_t cell)
+{
+	return cell & (cell - 1) ? cell / 3 * 4 : cell > 1 ? cell / 2 * 3 : 2;
+}
+
+static uint64_t smaller(uint64_t cell)
+{
+	return cell & (cell - 1) ? cell / 3 * 2 : cell > 2 ? cell / 4 * 3 : 1;
+}
+
 static uint64_t cell_that_fits(uint64_t blocks, int cells)
 {
 	uint64_t cell = 1;
 
 	while (cells > 0 && (blocks + cell - 1) / cell > (uint64_t)cells)
-		cell *= 2;
+		cell = larger(cell);
 	return cell;
 }
 
@@ -84,7 +94,6 @@ static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *
 static void draw_legend(struct ui *ui, int y, int x, int w)
 {
 	const struct state_summary *s = &ui->model.now;
-	unsigned int done = map_progress(&ui->model.map, &ui->model.window, s->generation);
 	int end = x + w;
 
 	for (int i = 0; i < NR_LETTERS && x < end; i++) {
@@ -99,8 +108,6 @@ static void draw_legend(struct ui *ui, int y, int x, int w)
 			x += screen_text(y, x, end - x, PAINT_FREE + i, screen_shade(4));
 		x += screen_printf(y, x, end - x, PAINT_PLAIN, " %s  ", state_names[i]);
 	}
-	if (x < end && done < 100)
-		screen_printf(y, x, end - x, PAINT_WARN, "%u%% read", done);
 }
 
 static void draw_numbers(struct ui *ui, int y, int x, int w)
@@ -121,13 +128,18 @@ static void draw_numbers(struct ui *ui, int y, int x, int w)
 static void draw_zoom(struct ui *ui, int y, int x, int w)
 {
 	uint64_t last = ui->first + ui->cell * (uint64_t)(ui->map_rows * ui->map_cols);
-	char text[120];
+	unsigned int done = map_progress(&ui->model.map, &ui->model.window,
+					 ui->model.now.generation);
+	char text[120], part[20] = "";
 
+	if (done < 100)
+		snprintf(part, sizeof(part), ", %u%% read", done);
 	if (last > ui->model.now.blocks)
 		last = ui->model.now.blocks;
-	snprintf(text, sizeof(text), "%" PRIu64 " block%s a cell, blocks %" PRIu64 " to %" PRIu64 "%s",
+	snprintf(text, sizeof(text),
+		 "%" PRIu64 " block%s a cell, blocks %" PRIu64 " to %" PRIu64 "%s%s",
 		 ui->cell, ui->cell == 1 ? "" : "s", ui->first, last - 1,
-		 ui->fit ? " (all)" : "");
+		 ui->fit ? " (all)" : "", part);
 	screen_rule(y, x, w, text);
 }
 
@@ -202,22 +214,35 @@ static void zoom(struct ui *ui, uint64_t cell)
 	ui->first = ui->first > line * row ? ui->first - line * row : 0;
 }
 
-/* The next block, as far as is known, whose state is another than that at the cursor. */
-static void other_state(struct ui *ui, int dir)
+/* The next block, as far as is known, that is in use for tags, or stands in the way. */
+static void next_block(struct ui *ui, int dir)
 {
 	const struct blockmap *map = &ui->model.map;
 	int64_t n = (int64_t)map->blocks, at = ui->cursor;
-	int letter = map_letter(map, (uint64_t)at);
 
 	for (at += dir; at >= 0 && at < n; at += dir) {
 		int l = map_letter(map, (uint64_t)at);
 
-		if (l >= 0 && l != letter) {
+		if (l >= 0 && STATE_LETTERS[l] != BLOCK_FREE && STATE_LETTERS[l] != BLOCK_DATA) {
 			ui_go_to_block(ui, (uint64_t)at);
 			return;
 		}
 	}
-	ui_say(ui, "no block %s this is known to be in another state", dir > 0 ? "after" : "before");
+	ui_say(ui, "no block %s this is known to be anything but free or data",
+	       dir > 0 ? "after" : "before");
+}
+
+/* The next block that changed, from the start again after the last. */
+static void next_changed(struct ui *ui)
+{
+	int64_t at = map_next_changed(&ui->model.map, (uint64_t)ui->cursor + 1);
+
+	if (at < 0)
+		at = map_next_changed(&ui->model.map, 0);
+	if (at < 0)
+		ui_say(ui, "nothing is known to have changed since a step began, or m");
+	else
+		ui_go_to_block(ui, (uint64_t)at);
 }
 
 static bool map_act(struct ui *ui, enum action action)
@@ -257,13 +282,13 @@ static bool map_act(struct ui *ui, enum action action)
 		break;
 	case ACT_ZOOM_IN:
 		if (ui->cell > 1)
-			zoom(ui, ui->cell / 2);
+			zoom(ui, smaller(ui->cell));
 		else
 			ui_say(ui, "each cell is one block");
 		return true;
 	case ACT_ZOOM_OUT:
 		if (ui->cell < cell_that_fits((uint64_t)last + 1, ui->map_rows * ui->map_cols))
-			zoom(ui, ui->cell * 2);
+			zoom(ui, larger(ui->cell));
 		else
 			ui->fit = true;
 		return true;
@@ -272,11 +297,14 @@ static bool map_act(struct ui *ui, enum action action)
 		return true;
 	case ACT_OPEN:
 		ui_open(ui, VIEW_BLOCK);
-		memset(&ui->list[VIEW_BLOCK], 0, sizeof(ui->list[VIEW_BLOCK]));
+		ui_first_page(ui);
 		return true;
 	case ACT_NEXT:
 	case ACT_PREV:
-		other_state(ui, action == ACT_NEXT ? 1 : -1);
+		next_block(ui, action == ACT_NEXT ? 1 : -1);
+		return true;
+	case ACT_CHANGED:
+		next_changed(ui);
 		return true;
 	case ACT_MARK:
 		map_mark(&ui->model.map);
@@ -287,6 +315,7 @@ static bool map_act(struct ui *ui, enum action action)
 	default:
 		return false;
 	}
+	ui->moved = true;
 	ui->cursor = at < 0 ? 0 : at > last ? last : at;
 	return true;
 }

@@ -85,9 +85,10 @@ static void verdict(const struct session *s, struct page *p)
 		[VERDICT_PASS] = "PASSED", [VERDICT_FAIL] = "FAILED",
 		[VERDICT_BROKEN] = "COULD NOT RUN", [VERDICT_SKIP] = "SKIPPED",
 	};
-	bool good = s->verdict == VERDICT_PASS;
+	int paint = s->verdict == VERDICT_PASS ? PAINT_GOOD | PAINT_STRONG :
+		    s->verdict == VERDICT_SKIP ? (int)PAINT_WARN : (int)PAINT_BAD;
 
-	para(p, 0, good ? PAINT_GOOD | PAINT_STRONG : s->verdict == VERDICT_SKIP ? PAINT_WARN : PAINT_BAD,
+	para(p, 0, paint,
 	     "%s  %s: %u of %u expectations held, %u steps, %.1f s", words[s->verdict],
 	     session_scenario(s)->name, s->passed, s->passed + s->failed, s->step,
 	     (double)s->ns / 1e9);
@@ -104,7 +105,8 @@ static void measures(const struct session *s, struct page *p)
 		return;
 	para(p, 0, PAINT_BOLD, "Measures");
 	for (size_t i = 0; i < s->nr_measures; i++)
-		para(p, 2, PAINT_PLAIN, "%-28s %s %s", s->measures[i].name ? s->measures[i].name : "",
+		para(p, 2, PAINT_PLAIN, "%-28s %s %s",
+		     s->measures[i].name ? s->measures[i].name : "",
 		     format_value(s->measures[i].value, value, sizeof(value)),
 		     s->measures[i].unit ? s->measures[i].unit : "");
 	para(p, 0, PAINT_PLAIN, " ");
@@ -115,7 +117,8 @@ static void what_next(const struct session *s, struct page *p)
 	char text[512], *nl;
 
 	para(p, 0, PAINT_BOLD, "What to try next");
-	para(p, 2, PAINT_PLAIN, "R: once more, here.  1: the map as it is now.  3: how long it took.  4: all that happened.");
+	para(p, 2, PAINT_PLAIN,
+	     "R: once more, here.  1: the map as it is now.  3: how long it took.  4: the log.");
 	for (unsigned int i = 0; session_next(s, i, text, sizeof(text)); i++) {
 		nl = strchr(text, '\n');
 		if (nl)
