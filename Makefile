@@ -36,7 +36,7 @@ check-series: have-deps
 	@scripts/kernel check
 
 lint:
-	@scripts/check --results lint
+	@TAGSCOPE_TESTS='$(CURDIR)/scripts/tests-long' scripts/check --results lint
 
 deps:
 	@scripts/install-deps
