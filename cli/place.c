@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "place.h"
 
 #ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -27,8 +29,8 @@
 
 struct ballast {
 	char *base;
-	size_t size;		/* of the mapping */
-	size_t first, end;	/* populated: [first, end) */
+	size_t size;		/* of the mapping, a multiple of CHUNK */
+	size_t first, end;	/* populated: [first, end), both modulo size */
 };
 
 /* They do not change while the machine runs; a fork may inherit the copy. */
@@ -67,6 +69,26 @@ size_t pages_per_block(struct run *r)
 	return (size_t)summary_now(r).block_pages * STATE_DATA_PER_TAG;
 }
 
+/*
+ * The caller's own, kept open: when memory is full, opening a file asks for memory
+ * that cannot come from tag storage, and that may be one page too many.
+ */
+static int own_pagemap(struct run *r)
+{
+	static pid_t owner;
+	static int fd = -1;
+
+	if (owner != getpid()) {
+		if (fd >= 0)
+			close(fd);
+		owner = getpid();
+		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			bail_errno(r, "/proc/self/pagemap");
+	}
+	return fd;
+}
+
 /* Calls fn for each page. */
 static void for_each_place(struct run *r, pid_t pid, const void *p, size_t n,
 			   void (*fn)(struct run *r, size_t i, const struct place *w, void *arg),
@@ -74,10 +96,11 @@ static void for_each_place(struct run *r, pid_t pid, const void *p, size_t n,
 {
 	uint64_t words[PAGEMAP_BATCH], page = (uintptr_t)ptr_plain(p) / page_size();
 	char path[64];
-	int fd;
+	int fd = pid ? -1 : own_pagemap(r);
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid ? pid : getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (pid)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		bail_errno(r, "%s", path);
 	for (size_t i = 0; i < n;) {
@@ -99,7 +122,8 @@ static void for_each_place(struct run *r, pid_t pid, const void *p, size_t n,
 			fn(r, i, &w, arg);
 		}
 	}
-	close(fd);
+	if (pid)
+		close(fd);
 }
 
 static void keep_place(struct run *r, size_t i, const struct place *w, void *arg)
@@ -269,6 +293,16 @@ uint64_t memory_reserve(struct run *r)
 
 /* ---- Ballast ------------------------------------------------------------------ */
 
+/* Without opening a file: see own_pagemap(). */
+static uint64_t free_memory(struct run *r)
+{
+	struct sysinfo si;
+
+	if (sysinfo(&si))
+		bail_errno(r, "sysinfo");
+	return (uint64_t)si.freeram * si.mem_unit;
+}
+
 struct ballast *ballast_new(struct run *r)
 {
 	struct ballast *b = calloc(1, sizeof(*b));
@@ -283,6 +317,13 @@ struct ballast *ballast_new(struct run *r)
 	/* A block under a huge page could be emptied only by splitting it. */
 	if (madvise(b->base, b->size, MADV_NOHUGEPAGE) && errno != EINVAL)
 		bail_errno(r, "MADV_NOHUGEPAGE");
+	/*
+	 * All of it maps the zero page now, so its page tables are there: when memory
+	 * is nearly full, nothing but movable pages will be asked for. What is not
+	 * movable cannot come from tag storage, and would bring the OOM killer.
+	 */
+	if (madvise(b->base, b->size, MADV_POPULATE_READ))
+		bail_errno(r, "populating page tables (MADV_POPULATE_READ)");
 	return b;
 }
 
@@ -298,8 +339,9 @@ uint64_t ballast_grow(struct run *r, struct ballast *b, uint64_t bytes, uint64_t
 {
 	uint64_t done = 0;
 
-	while (done < bytes && b->end + CHUNK <= b->size && memory_now(r).free >= keep + CHUNK) {
-		char *p = b->base + b->end;
+	while (done < bytes && b->end + CHUNK <= b->first + b->size &&
+	       free_memory(r) >= keep + CHUNK) {
+		char *p = b->base + b->end % b->size;
 
 		if (madvise(p, CHUNK, MADV_POPULATE_WRITE))
 			bail_errno(r, "populating memory (MADV_POPULATE_WRITE)");
@@ -314,21 +356,62 @@ uint64_t ballast_grow(struct run *r, struct ballast *b, uint64_t bytes, uint64_t
 
 void ballast_shrink(struct run *r, struct ballast *b, uint64_t want_free)
 {
-	while (b->first + CHUNK <= b->end && memory_now(r).free < want_free) {
-		if (madvise(b->base + b->first, CHUNK, MADV_DONTNEED))
+	while (b->first + CHUNK <= b->end && free_memory(r) < want_free) {
+		if (madvise(b->base + b->first % b->size, CHUNK, MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
 		b->first += CHUNK;
 	}
 }
 
-char *ballast_start(const struct ballast *b)
+struct mismatch ballast_check(const struct ballast *b)
 {
-	return b->base + b->first;
+	static const char zeroes[4096];
+	struct mismatch m = { .count = 0 };
+
+	for (size_t off = b->first; off < b->end; off += page_size()) {
+		const char *p = b->base + off % b->size;
+		uint64_t got = *(const uint64_t *)(const void *)p, want = (uintptr_t)p;
+		size_t at = 0;
+
+		/* Page by page with a fast comparison; by words only where that differs. */
+		for (size_t i = 8; got == want && i < page_size(); i += sizeof(zeroes)) {
+			size_t n = page_size() - i < sizeof(zeroes) ? page_size() - i : sizeof(zeroes);
+
+			if (memcmp(p + i, zeroes, n))
+				for (at = i, want = 0; at < page_size(); at += 8) {
+					got = *(const uint64_t *)(const void *)(p + at);
+					if (got)
+						break;
+				}
+		}
+		if (got == want)
+			continue;
+		if (!m.count++) {
+			m.offset = off - b->first + at;
+			m.got = got;
+			m.want = want;
+		}
+	}
+	return m;
 }
 
 size_t ballast_pages(const struct ballast *b)
 {
 	return (b->end - b->first) / page_size();
+}
+
+char *ballast_page(const struct ballast *b, size_t i)
+{
+	return b->base + (b->first + i * page_size()) % b->size;
+}
+
+size_t ballast_in_tag_storage(struct run *r, const struct ballast *b)
+{
+	size_t n = 0;
+
+	for (size_t off = b->first; off < b->end; off += CHUNK)
+		n += pages_in_tag_storage(r, 0, b->base + off % b->size, CHUNK / page_size());
+	return n;
 }
 
 struct finding {
@@ -351,16 +434,20 @@ size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, u
 	struct finding f = { .pages = pages, .max = max };
 	size_t found = 0, checked = b->end;
 
+	read_regions(r);
+	own_pagemap(r);
 	while (found < want && ballast_grow(r, b, CHUNK, keep)) {
 		/* Before that nothing is put into tag storage: do not look in vain. */
-		if (memory_now(r).free > memory_now(r).total / 8)
+		if (free_memory(r) > b->size / 8)
 			continue;
-		found += pages_in_tag_storage(r, 0, b->base + checked,
-					      (b->end - checked) / page_size());
-		checked = b->end;
+		for (; checked < b->end; checked += CHUNK)
+			found += pages_in_tag_storage(r, 0, b->base + checked % b->size,
+						      CHUNK / page_size());
 	}
 	ballast_shrink(r, b, want_free);
-	f.base = ballast_start(b);
-	for_each_place(r, 0, f.base, ballast_pages(b), find_storage, &f);
+	for (size_t off = b->first; off < b->end; off += CHUNK) {
+		f.base = b->base + off % b->size;
+		for_each_place(r, 0, f.base, CHUNK / page_size(), find_storage, &f);
+	}
 	return f.n;
 }

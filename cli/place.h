@@ -76,9 +76,13 @@ uint64_t ballast_grow(struct run *r, struct ballast *b, uint64_t bytes, uint64_t
 /* Give back the oldest pages until so many bytes of memory are free. */
 void ballast_shrink(struct run *r, struct ballast *b, uint64_t want_free);
 
-/* What of it is populated. */
-char *ballast_start(const struct ballast *b);
+/* Each page holds its address in its first word, and zeroes else: is it so? */
+struct mismatch ballast_check(const struct ballast *b);
+/* How many pages of it are populated, and where each is, the oldest being number 0. */
 size_t ballast_pages(const struct ballast *b);
+char *ballast_page(const struct ballast *b, size_t i);
+/* How many of them lie in tag storage. */
+size_t ballast_in_tag_storage(struct run *r, const struct ballast *b);
 
 /*
  * Grow the ballast until at least want of its pages lie in tag storage, or memory is

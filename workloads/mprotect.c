@@ -338,12 +338,12 @@ static void free_blocks(struct run *r, size_t n)
  * Random pages of the ballast that are ordinary memory and whose block holds data.
  * Returns how many there are.
  */
-static size_t pick_busy(struct run *r, struct set *s, char *base, size_t pages)
+static size_t pick_busy(struct run *r, struct set *s, const struct ballast *b)
 {
 	size_t n = 0;
 
 	for (size_t tries = 0; tries < 1000 * s->n && n < s->n; tries++) {
-		char *p = base + rnd_below(r, pages) * page_size();
+		char *p = ballast_page(b, rnd_below(r, ballast_pages(b)));
 		struct state_page page;
 		bool again = false;
 
@@ -358,14 +358,14 @@ static size_t pick_busy(struct run *r, struct set *s, char *base, size_t pages)
 	return n;
 }
 
-static void busy_blocks(struct run *r, char *base, size_t pages, size_t n)
+static void busy_blocks(struct run *r, const struct ballast *b, size_t n)
 {
 	struct state_summary start = summary_now(r), end;
 	struct outcome o;
 	struct set s;
 
 	set_alloc(r, &s, "busy blocks", n, rnd(r));
-	s.n = pick_busy(r, &s, base, pages);
+	s.n = pick_busy(r, &s, b);
 	expect_range(r, s.n, n, n, "busy blocks: there are pages whose blocks hold data");
 	if (!s.n)
 		run_stop(r);
@@ -444,7 +444,7 @@ static void mprotect_run(struct run *r)
 					 memory_reserve(r) + 24 * MIB, storage, n);
 	measure(r, "in_tag_storage_found", "pages", (double)found);
 	require(r, found == n, "when memory is scarce, data is put into tag storage");
-	busy_blocks(r, ballast_start(b), ballast_pages(b), pages);
+	busy_blocks(r, b, pages);
 	/* What was moved for the pages above may have been some of these. */
 	found = 0;
 	for (size_t i = 0; i < n; i++)
