@@ -8,12 +8,14 @@ DEMO_TEXT := tagscope run mmap
 
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
-.PHONY: help demo check check-quick check-series lint deps have-deps tagscope-host tagscope-arm64 clean
+.PHONY: help demo check check-quick check-long check-series lint deps have-deps tagscope-host tagscope-arm64 clean
 
 help:
 	@echo 'make demo           from nothing to the guided tour in the machine'
 	@echo 'make check          build and pass all tests (up to 45 minutes from nothing)'
 	@echo 'make check-quick    only the tests that need neither a kernel nor the machine'
+	@echo 'make check-long     what takes long or wants a quiet machine: the debug kernel, the'
+	@echo '                    kernel own MTE selftests against vanilla, the time of a warm start'
 	@echo 'make check-series   every patch by itself: applies, style, builds on and off (hours)'
 	@echo 'make lint           only the checks of scripts and sources'
 	@echo 'make deps           install the packages that are missing (says which, and asks)'
@@ -31,6 +33,9 @@ check: have-deps
 
 check-quick:
 	@scripts/check --quick
+
+check-long: have-deps
+	@TAGSCOPE_TESTS='$(CURDIR)/scripts/tests-long' scripts/check
 
 check-series: have-deps
 	@scripts/kernel check

@@ -224,6 +224,7 @@ static struct outcome touch_all(struct run *r, struct set *s)
 	struct outcome o = { .ns = 0 };
 	char *scratch = malloc(page_size());
 	size_t foa = 0;
+	uint64_t emptied;
 	int fds[2];
 
 	if (!scratch || pipe(fds))
@@ -241,13 +242,21 @@ static struct outcome touch_all(struct run *r, struct set *s)
 			      access_names[how]);
 	expect_eq_u64(r, o.without, 0, "%s: each page has tag storage after its first access",
 		      s->name);
-	expect_eq_u64(r, o.stepwise, 0, "%s: each first access adds just that one page", s->name);
-	expect_eq_u64(r, o.neighbours, 0, "%s: pages not accessed yet have none", s->name);
+	/*
+	 * A page of the set may lie in the very storage that another one needs, and
+	 * is moved out of its way: then it has got storage of its own unasked, and
+	 * moved without a fault. The kernel counts the blocks emptied like that.
+	 */
+	emptied = end.reserve_migrated - start.reserve_migrated;
+	expect_range(r, o.stepwise, 0, 2 * emptied,
+		     "%s: each first access adds just that one page", s->name);
+	expect_range(r, o.neighbours, 0, emptied, "%s: pages not accessed yet have none",
+		     s->name);
 	expect_eq_u64(r, o.in_storage, 0, "%s: no accessed page lies in tag storage", s->name);
 	expect_eq_u64(r, o.not_fresh, 0, "%s: the tags begin as 0", s->name);
-	expect_range(r, end.foa_fault - start.foa_fault, foa, UINT64_MAX,
+	expect_range(r, end.foa_fault - start.foa_fault + emptied, foa, UINT64_MAX,
 		     "%s: each inaccessible page took a fault", s->name);
-	expect_range(r, o.moved, 0, end.foa_replaced - start.foa_replaced,
+	expect_range(r, o.moved, 0, end.foa_replaced - start.foa_replaced + emptied,
 		     "%s: a page has moved only where the kernel says so", s->name);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "%s: no fault ended in SIGBUS", s->name);
 	expect_data(r, s, "after the first access");
@@ -415,8 +424,10 @@ static void in_tag_storage(struct run *r, char **pages, size_t n)
 	for (size_t i = 0; i < n; i++)
 		same += page_now(r, 0, s.page[i]).pfn == s.pfn[i];
 	expect_eq_u64(r, same, 0, "in tag storage: each is another page now");
-	expect_range(r, end.moved_out - start.moved_out, n, UINT64_MAX,
-		     "in tag storage: the kernel has counted the moves");
+	expect_range(r,
+		     end.moved_out - start.moved_out + end.reserve_migrated -
+			     start.reserve_migrated,
+		     n, UINT64_MAX, "in tag storage: the kernel has counted the moves");
 	use_tags(r, &s);
 	set_free(&s);
 }

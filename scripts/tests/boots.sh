@@ -18,7 +18,7 @@ boot() {
 	shift
 	n=$((n + 1))
 	echo "    # Subtest: $name"
-	"$top/scripts/vm" --quiet --no-stdin --no-tty --timeout 600 "$@" </dev/null 2>"$tmp/err" |
+	"$top/scripts/vm" --quiet --no-stdin --no-tty --timeout 1200 "$@" </dev/null 2>"$tmp/err" |
 		sed 's/^/    /' || rc=$?
 	# Status 4 is that all was skipped, which the results within tell.
 	if ((rc == 0 || rc == 4)); then
@@ -29,6 +29,12 @@ boot() {
 		echo "not ok $n $name"
 		failed=1
 	fi
+}
+
+# scenarios FOLDER: the names of the scenarios there.
+scenarios() {
+	local f
+	for f in "$top/$1"/*.c; do basename "$f" .c; done
 }
 
 # finish: the plan; ends the part.
