@@ -83,15 +83,17 @@ static int add_all(struct execute *ex, const struct command *cmd, const struct s
 	while (n < nr && !has_param(s, axes[n].param))
 		n++;
 	if (n < nr) {
-		for (size_t i = 0; axis_value(&axes[n], i, one, sizeof(one)); i++) {
-			int err;
+		int err = EXIT_OK;
 
+		for (size_t i = 0; axis_value(&axes[n], i, one, sizeof(one)); i++) {
 			set[nr_set] = one;
 			err = add_all(ex, cmd, s, axes, nr, n + 1, set, nr_set + 1);
 			if (err)
-				return err;
+				break;
 		}
-		return EXIT_OK;
+		/* "one" ends here, and so does what points to it. */
+		set[nr_set] = NULL;
+		return err;
 	}
 	if (ex->nr_runs == MAX_RUNS)
 		return usage_error(cmd, "that makes more than %d runs", MAX_RUNS);

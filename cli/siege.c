@@ -178,7 +178,7 @@ uint64_t siege_storage_free(struct run *r)
 void siege_hoard(struct run *r, struct siege *s, size_t in_storage, size_t max)
 {
 	struct siege_filler f = siege_fill(r);
-	uint64_t free_before = siege_storage_free(r), free_now = free_before;
+	uint64_t free_before = siege_storage_free(r), free_now;
 	size_t ps = page_size(), chunk = 32, done = 0;
 	char *p = reserve(r, max * ps, MADV_NOHUGEPAGE);
 

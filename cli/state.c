@@ -529,7 +529,7 @@ int state_parse_block(const char r[STATE_BLOCK_RECORD], struct state_block *b, c
 
 int state_read_summary(struct state *st, struct state_summary *s)
 {
-	char why[256], *text;
+	char why[256], *text = NULL;
 	int err = read_file(st, "summary", &text);
 
 	if (err)
@@ -800,7 +800,7 @@ static void request_addr(char *buf, size_t size, pid_t pid, uint64_t addr)
 
 static int lookup(struct state *st, const char *request, bool with_addr, struct state_page *page)
 {
-	char why[256], *text;
+	char why[256], *text = NULL;
 	int err = ask(st, "lookup", request, &text);
 
 	if (err)
@@ -828,7 +828,7 @@ int state_lookup_addr(struct state *st, pid_t pid, uint64_t addr, struct state_p
 
 static int lookup_tags(struct state *st, const char *request, struct state_tags *tags)
 {
-	char why[256], *text;
+	char why[256], *text = NULL;
 	int err = ask(st, "tags", request, &text);
 
 	if (err)
@@ -864,6 +864,7 @@ int state_switch_get(struct state *st, const char *name, uint64_t *value)
 	if (err)
 		return err;
 	/* One line; a debugfs value may also come without its end. */
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): text is set unless err is */
 	if (strchr(text, '\n') && strchr(text, '\n')[1] == '\0')
 		*strchr(text, '\n') = '\0';
 	/* debugfs shows booleans as Y and N. */

@@ -326,6 +326,7 @@ static void crowd_child(struct run *r, void *arg)
 	/* For the map: all copies exist at once. */
 	__atomic_add_fetch(&c->done, 1, __ATOMIC_ACQ_REL);
 	must_wait(r, c->end);
+	free(a.v);
 }
 
 static void many_children(struct run *r, size_t n, unsigned int children)
