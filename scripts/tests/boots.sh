@@ -34,7 +34,8 @@ boot() {
 # scenarios FOLDER: the names of the scenarios there.
 scenarios() {
 	local f
-	for f in "$top/$1"/*.c; do basename "$f" .c; done
+	# pressure takes all of memory and minutes of time: it is run by hand so far.
+	for f in "$top/$1"/*.c; do basename "$f" .c; done | grep -vx pressure
 }
 
 # finish: the plan; ends the part.
