@@ -214,8 +214,7 @@ static void note_pages_of_block(struct run *r, uint64_t block, unsigned int *lef
 				continue;
 			(*left)--;
 			note(r,
-			     "has tag storage: page 0x%" PRIx64 " of kind %s, %" PRId64
-			     " references, mapped %" PRId64 " times, %son the LRU",
+			     "has tag storage: page 0x%" PRIx64 " of kind %s, %" PRId64 " references, mapped %" PRId64 " times, %son the LRU",
 			     pfn, page.kind, page.refcount, page.mapcount, page.lru ? "" : "not ");
 		}
 	}
@@ -376,9 +375,9 @@ struct mismatch ballast_check(const struct ballast *b)
 
 		/* Page by page with a fast comparison; by words only where that differs. */
 		for (size_t i = 8; got == want && i < page_size(); i += sizeof(zeroes)) {
-			size_t left = page_size() - i;
+			size_t n = page_size() - i < sizeof(zeroes) ? page_size() - i : sizeof(zeroes);
 
-			if (memcmp(p + i, zeroes, left < sizeof(zeroes) ? left : sizeof(zeroes)))
+			if (memcmp(p + i, zeroes, n))
 				for (at = i, want = 0; at < page_size(); at += 8) {
 					got = *(const uint64_t *)(const void *)(p + at);
 					if (got)

@@ -124,8 +124,7 @@ static void other_side(struct run *r, void *arg)
 	/* A mapping of its own, at another address, where there can be one. */
 	if (t->fd >= 0)
 		own = map_fd(r, t->fd, t->n * page_size(), true);
-	expect_intact(r, check_tags(own, t->n, t->tags),
-		      "%s: the other process sees the tags", t->kind);
+	expect_intact(r, check_tags(own, t->n, t->tags), "%s: the other process sees the tags", t->kind);
 	expect_intact(r, check_data(own, t->n, t->data), "%s: the other process sees the data",
 		      t->kind);
 	fill_tags(own, t->n, t->tags2);
@@ -165,8 +164,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 		fill_data(t.plain, n, t.data);
 		for (size_t i = 0; i < n; i++)
 			storage += page_now(r, 0, t.plain + i * page_size()).has_storage;
-		expect_eq_u64(r, storage, 0,
-			      "memfd: data of an untagged mapping has no tag storage");
+		expect_eq_u64(r, storage, 0, "memfd: data of an untagged mapping has no tag storage");
 		expect_eq_u64(r, summary_now(r).reserved_pages, start.reserved_pages,
 			      "memfd: it reserves nothing");
 
@@ -176,7 +174,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 		expect_intact(r, check_data(t.tagged, n, t.data),
 			      "memfd: the tagged mapping sees the data");
 		for (size_t i = 0, bad = 0; i < n; i++) {
-			bad += !!tags_check_same(t.tagged + i * page_size(), page_size(), 0).count;
+			bad += tags_check_same(t.tagged + i * page_size(), page_size(), 0).count != 0;
 			if (i == n - 1)
 				expect_eq_u64(r, bad, 0, "memfd: its tags begin as 0");
 		}
@@ -203,8 +201,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	c = role_spawn(r, &other_role, other_side, &t);
 	gate_open(t.go);
 	must_wait(r, t.set);
-	expect_intact(r, check_tags(t.tagged, n, t.tags2),
-		      "%s: tags set by the other are seen here",
+	expect_intact(r, check_tags(t.tagged, n, t.tags2), "%s: tags set by the other are seen here",
 		      t.kind);
 	expect_eq_u64(r, bad_storage(r, t.tagged, n), 0,
 		      "%s: those tags are in tag storage", t.kind);
@@ -225,11 +222,9 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 			bail_errno(r, "munmap");
 		expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, n,
 			      "memfd: without a tagged mapping the pages keep their storage");
-		expect_intact(r, check_data(t.plain, n, t.data + 1),
-			      "memfd: the data is still there");
+		expect_intact(r, check_data(t.plain, n, t.data + 1), "memfd: the data is still there");
 		t.tagged = map_fd(r, t.fd, len, true);
-		expect_intact(r, check_tags(t.tagged, n, t.tags2),
-			      "memfd: a new mapping finds the tags");
+		expect_intact(r, check_tags(t.tagged, n, t.tags2), "memfd: a new mapping finds the tags");
 
 		step(r,
 		     "A hole is punched into the memfd: those pages are freed, and their storage with them.");
@@ -245,8 +240,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	}
 	if (munmap(t.tagged, len))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
-	       "%s: unmapped and closed, all is given back",
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "%s: unmapped and closed, all is given back",
 	       t.kind);
 }
 
@@ -374,14 +368,12 @@ static void races(struct run *r, size_t n, unsigned int rounds)
 			race_once(r, c, (enum start_state)how, &lost_tags, &lost_data, &bad);
 		expect_eq_u64(r, lost_tags, 0, "race for %s: no tag is lost", start_names[how]);
 		expect_eq_u64(r, lost_data, 0, "race for %s: no data is lost", start_names[how]);
-		expect_eq_u64(r, bad, 0,
-			      "race for %s: each page has tag storage", start_names[how]);
+		expect_eq_u64(r, bad, 0, "race for %s: each page has tag storage", start_names[how]);
 		if (how == PENDING)
 			expect_range(r, summary_now(r).foa_fault - faults, (uint64_t)n * rounds,
 				     UINT64_MAX, "race for %s: they took faults", start_names[how]);
 	}
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
-	       "after the races, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "after the races, all is given back");
 }
 
 static void shared_run(struct run *r)
@@ -412,7 +404,7 @@ static const struct scenario shared_scenario = {
 		P_UINT("pages", "64", 2, 65536, "how many pages are shared"),
 		P_UINT("race_pages", "128", 1, 4096, "pages that are raced for, in a round"),
 		P_UINT("rounds", "8", 1, 100000, "rounds of the race, for each kind of page")),
-	.needs = NEED_TAG_STORAGE,
+	.needs = NEED_DRAM_TAGS,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
 	.roles = ROLES(&other_role, &racer_role),
