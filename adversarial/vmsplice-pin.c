@@ -21,10 +21,11 @@ struct pipes {
 
 static int new_pipe(struct run *r, struct pipes *p)
 {
-	int *fd = p->fd[p->n];
+	int *fd;
 
 	if (p->n == MAX_PIPES)
 		bail(r, "%u pipes are too few", p->n);
+	fd = p->fd[p->n];
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
 		bail_errno(r, "pipe");
 	/* EPERM: the user has as many as it may; it stays as small as it is. */

@@ -90,7 +90,7 @@ static int own_pagemap(struct run *r)
 }
 
 /* Calls fn for each page. */
-static void for_each_place(struct run *r, pid_t pid, const void *p, size_t n,
+static void each_place(struct run *r, pid_t pid, const void *p, size_t n,
 			   void (*fn)(struct run *r, size_t i, const struct place *w, void *arg),
 			   void *arg)
 {
@@ -134,7 +134,7 @@ static void keep_place(struct run *r, size_t i, const struct place *w, void *arg
 
 void places_now(struct run *r, pid_t pid, const void *p, size_t n, struct place *where)
 {
-	for_each_place(r, pid, p, n, keep_place, where);
+	each_place(r, pid, p, n, keep_place, where);
 }
 
 struct tally {
@@ -163,7 +163,7 @@ size_t pages_present(struct run *r, pid_t pid, const void *p, size_t n)
 {
 	struct tally t = { 0 };
 
-	for_each_place(r, pid, p, n, tally_place, &t);
+	each_place(r, pid, p, n, tally_place, &t);
 	return t.present;
 }
 
@@ -171,7 +171,7 @@ size_t pages_swapped(struct run *r, pid_t pid, const void *p, size_t n)
 {
 	struct tally t = { 0 };
 
-	for_each_place(r, pid, p, n, tally_place, &t);
+	each_place(r, pid, p, n, tally_place, &t);
 	return t.swapped;
 }
 
@@ -179,7 +179,7 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n)
 {
 	struct tally t = { 0 };
 
-	for_each_place(r, pid, p, n, tally_storage, &t);
+	each_place(r, pid, p, n, tally_storage, &t);
 	return t.in_tag_storage;
 }
 
@@ -214,7 +214,8 @@ static void note_pages_of_block(struct run *r, uint64_t block, unsigned int *lef
 				continue;
 			(*left)--;
 			note(r,
-			     "has tag storage: page 0x%" PRIx64 " of kind %s, %" PRId64 " references, mapped %" PRId64 " times, %son the LRU",
+			     "has tag storage: page 0x%" PRIx64 " of kind %s, %" PRId64
+			     " references, mapped %" PRId64 " times, %son the LRU",
 			     pfn, page.kind, page.refcount, page.mapcount, page.lru ? "" : "not ");
 		}
 	}
@@ -375,7 +376,8 @@ struct mismatch ballast_check(const struct ballast *b)
 
 		/* Page by page with a fast comparison; by words only where that differs. */
 		for (size_t i = 8; got == want && i < page_size(); i += sizeof(zeroes)) {
-			size_t n = page_size() - i < sizeof(zeroes) ? page_size() - i : sizeof(zeroes);
+			size_t rest = page_size() - i;
+			size_t n = rest < sizeof(zeroes) ? rest : sizeof(zeroes);
 
 			if (memcmp(p + i, zeroes, n))
 				for (at = i, want = 0; at < page_size(); at += 8) {
@@ -447,7 +449,7 @@ size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, u
 	ballast_shrink(r, b, want_free);
 	for (size_t off = b->first; off < b->end; off += CHUNK) {
 		f.base = b->base + off % b->size;
-		for_each_place(r, 0, f.base, CHUNK / page_size(), find_storage, &f);
+		each_place(r, 0, f.base, CHUNK / page_size(), find_storage, &f);
 	}
 	return f.n;
 }

@@ -583,7 +583,8 @@ static void choose(struct run *r, struct siege *s, const struct siege_held *held
 				break;
 			at = (at + (total % 61 ? 61 : 59)) % total;
 			addr = s->memory + at * page_size();
-			if (taken[at] || !page_present(r, pid, page_at(addr), &page) || page.block < 0)
+			if (taken[at] || !page_present(r, pid, page_at(addr), &page) ||
+			    page.block < 0)
 				continue;
 			if (by_held && !held->map[page.block])
 				continue;
@@ -668,13 +669,13 @@ static void judge_way(struct run *r, const struct siege *s, enum siege_way way, 
 		measure_mode(r, label, name, "delay_mean", "ns", (double)t.total_ns / t.done);
 	measure_mode(r, label, name, "sigbus", "1", t.signals);
 
-	expect_range(r, t.max_ns, 0, bound_ms * NS_PER_MS, "%s, %s: every access ends in time", text,
-		     name);
+	expect_range(r, t.max_ns, 0, bound_ms * NS_PER_MS, "%s, %s: every access ends in time",
+		     text, name);
 	if (fails)
 		expect(r, t.signals, "%s, %s: the victim is told by SIGBUS", text, name);
 	else
-		expect_eq_u64(r, t.signals, 0, "%s, %s: the victim gets all its tagged memory", text,
-			      name);
+		expect_eq_u64(r, t.signals, 0, "%s, %s: the victim gets all its tagged memory",
+			      text, name);
 	if (t.signals == t.done)
 		return;
 	for (unsigned int i = 0; i < s->n[way]; i++) {
@@ -687,7 +688,8 @@ static void judge_way(struct run *r, const struct siege *s, enum siege_way way, 
 		t.in_storage += page.in_tag_storage;
 	}
 	expect_eq_u64(r, t.without, 0, "%s, %s: its pages have tag storage", text, name);
-	expect_eq_u64(r, t.in_storage, 0, "%s, %s: its pages do not lie in tag storage", text, name);
+	expect_eq_u64(r, t.in_storage, 0, "%s, %s: its pages do not lie in tag storage",
+		      text, name);
 	expect_eq_u64(r, t.data_bad, 0, "%s, %s: its data is intact", text, name);
 	expect_eq_u64(r, t.tags_bad, 0, "%s, %s: its tags are intact", text, name);
 }
@@ -719,8 +721,8 @@ static void judge(struct run *r, const struct siege *s, const struct siege_want 
 
 		accesses += t.done;
 		signals += t.signals;
-		judge_way(r, s, (enum siege_way)way, way == SIEGE_SHARED || (want->held && want->harm),
-			  label, pid);
+		judge_way(r, s, (enum siege_way)way,
+			  way == SIEGE_SHARED || (want->held && want->harm), label, pid);
 	}
 #define COUNTER(name) measure_mode(r, label, "", #name, "1", (double)(b->name - a->name))
 	COUNTER(reserve_migrated);

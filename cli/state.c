@@ -148,8 +148,8 @@ static int open_file(struct state *st, const char *name, int flags)
 	return fd;
 }
 
-/* The rest of the file, NUL terminated, in *text; free() it. */
-static int read_text(struct state *st, const char *name, int fd, char **text)
+/* The rest of the file, NUL terminated, to be freed; or NULL and *err. */
+static char *read_text(struct state *st, const char *name, int fd, int *err)
 {
 	size_t size = 8192, len = 0;
 	char *buf = malloc(size);
@@ -161,17 +161,17 @@ static int read_text(struct state *st, const char *name, int fd, char **text)
 				   read(fd, buf + len, size - len - 1);
 
 		if (n < 0) {
-			int err = errno;
-
-			if (err == EINTR)
+			*err = -errno;
+			if (*err == -EINTR)
 				continue;
 			/* debugfs' files of one value have no position. */
-			if (err == ESPIPE && seek) {
+			if (*err == -ESPIPE && seek) {
 				seek = false;
 				continue;
 			}
 			free(buf);
-			return fail(st, -err, "%s/%s: %s", st->root, name, strerror(err));
+			fail(st, *err, "%s/%s: %s", st->root, name, strerror(-*err));
+			return NULL;
 		}
 		if (!n)
 			break;
@@ -181,32 +181,39 @@ static int read_text(struct state *st, const char *name, int fd, char **text)
 
 			if (!bigger) {
 				free(buf);
-				return fail(st, -EFBIG, "%s/%s: too long", st->root, name);
+				*err = fail(st, -EFBIG, "%s/%s: too long", st->root, name);
+				return NULL;
 			}
 			buf = bigger;
 			size *= 2;
 		}
 	}
-	if (!buf)
-		return fail(st, -ENOMEM, "out of memory");
+	if (!buf) {
+		*err = fail(st, -ENOMEM, "out of memory");
+		return NULL;
+	}
 	buf[len] = '\0';
 	if (strlen(buf) != len) {
 		free(buf);
-		return fail(st, -EPROTO, "%s/%s: has a NUL in it", st->root, name);
+		*err = fail(st, -EPROTO, "%s/%s: has a NUL in it", st->root, name);
+		return NULL;
 	}
-	*text = buf;
-	return 0;
+	return buf;
 }
 
-static int read_file(struct state *st, const char *name, char **text)
+/* As read_text(). */
+static char *read_file(struct state *st, const char *name, int *err)
 {
-	int fd = open_file(st, name, O_RDONLY), err;
+	int fd = open_file(st, name, O_RDONLY);
+	char *text;
 
-	if (fd < 0)
-		return fd;
-	err = read_text(st, name, fd, text);
+	if (fd < 0) {
+		*err = fd;
+		return NULL;
+	}
+	text = read_text(st, name, fd, err);
 	close(fd);
-	return err;
+	return text;
 }
 
 /* ---- "key value" lines ---------------------------------------------------- */
@@ -529,10 +536,11 @@ int state_parse_block(const char r[STATE_BLOCK_RECORD], struct state_block *b, c
 
 int state_read_summary(struct state *st, struct state_summary *s)
 {
-	char why[256], *text = NULL;
-	int err = read_file(st, "summary", &text);
+	char why[256], *text;
+	int err;
 
-	if (err)
+	text = read_file(st, "summary", &err);
+	if (!text)
 		return err;
 	err = state_parse_summary(text, s, why, sizeof(why));
 	free(text);
@@ -576,12 +584,14 @@ static int read_table(struct state *st, const char *name, bool header, int nr, s
 {
 	char *text, *p, *words[48], *table = NULL;
 	size_t lines = 0, i = 0;
-	int err = read_file(st, name, &text);
+	int err;
 
 	*out = NULL;
 	*n = 0;
-	if (err)
+	text = read_file(st, name, &err);
+	if (!text)
 		return err;
+	err = 0;
 	for (p = text; *p; p++)
 		lines += *p == '\n';
 	p = text;
@@ -766,29 +776,32 @@ out:
 	return err;
 }
 
-/* Write the request, read the answer from the same open file. */
-static int ask(struct state *st, const char *name, const char *request, char **answer)
+/* Write the request, read the answer from the same open file. As read_text(). */
+static char *ask(struct state *st, const char *name, const char *request, int *err)
 {
 	size_t len = strlen(request);
-	int fd = open_file(st, name, O_RDWR), err = 0;
+	int fd = open_file(st, name, O_RDWR);
+	char *answer = NULL;
 	ssize_t n;
 
-	if (fd < 0)
-		return fd;
+	if (fd < 0) {
+		*err = fd;
+		return NULL;
+	}
 	n = write(fd, request, len);
 	if (n < 0) {
-		err = -errno;
-		fail(st, err, "%s/%s: %.*s: %s", st->root, name, (int)len - 1, request,
-		     err == -EFAULT ? "no page is present there" :
-		     err == -ESRCH ? "no such process" :
-		     err == -ENXIO ? "no such page frame" : strerror(-err));
+		*err = -errno;
+		fail(st, *err, "%s/%s: %.*s: %s", st->root, name, (int)len - 1, request,
+		     *err == -EFAULT ? "no page is present there" :
+		     *err == -ESRCH ? "no such process" :
+		     *err == -ENXIO ? "no such page frame" : strerror(-*err));
 	} else if ((size_t)n != len) {
-		err = fail(st, -EIO, "%s/%s: took only a part of the request", st->root, name);
+		*err = fail(st, -EIO, "%s/%s: took only a part of the request", st->root, name);
 	} else {
-		err = read_text(st, name, fd, answer);
+		answer = read_text(st, name, fd, err);
 	}
 	close(fd);
-	return err;
+	return answer;
 }
 
 static void request_addr(char *buf, size_t size, pid_t pid, uint64_t addr)
@@ -800,10 +813,11 @@ static void request_addr(char *buf, size_t size, pid_t pid, uint64_t addr)
 
 static int lookup(struct state *st, const char *request, bool with_addr, struct state_page *page)
 {
-	char why[256], *text = NULL;
-	int err = ask(st, "lookup", request, &text);
+	char why[256], *text;
+	int err;
 
-	if (err)
+	text = ask(st, "lookup", request, &err);
+	if (!text)
 		return err;
 	err = state_parse_page(text, with_addr, page, why, sizeof(why));
 	free(text);
@@ -828,10 +842,11 @@ int state_lookup_addr(struct state *st, pid_t pid, uint64_t addr, struct state_p
 
 static int lookup_tags(struct state *st, const char *request, struct state_tags *tags)
 {
-	char why[256], *text = NULL;
-	int err = ask(st, "tags", request, &text);
+	char why[256], *text;
+	int err;
 
-	if (err)
+	text = ask(st, "tags", request, &err);
+	if (!text)
 		return err;
 	err = state_parse_tags(text, tags, why, sizeof(why));
 	free(text);
@@ -860,11 +875,11 @@ int state_switch_get(struct state *st, const char *name, uint64_t *value)
 	int err;
 
 	snprintf(file, sizeof(file), "switches/%s", name);
-	err = read_file(st, file, &text);
-	if (err)
+	text = read_file(st, file, &err);
+	if (!text)
 		return err;
+	err = 0;
 	/* One line; a debugfs value may also come without its end. */
-	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): text is set unless err is */
 	if (strchr(text, '\n') && strchr(text, '\n')[1] == '\0')
 		*strchr(text, '\n') = '\0';
 	/* debugfs shows booleans as Y and N. */

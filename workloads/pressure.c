@@ -204,7 +204,7 @@ static void holder_run(struct run *r, void *arg)
 		enum phase phase = next_phase(h.p, &seen);
 
 		if (phase == END)
-			return;
+			break;
 		if (phase == FILL) {
 			holder_fill(r, &h, !h.w->pages);
 			h.w->pages = n;
@@ -225,6 +225,8 @@ static void holder_run(struct run *r, void *arg)
 			holder_check(r, &h, i);
 		__atomic_store_n(&h.w->done, seen, __ATOMIC_RELEASE);
 	}
+	free(h.seed);
+	free(h.buf);
 }
 
 /* ---- Taggers: memory that comes and goes ----------------------------------------------- */
@@ -391,8 +393,9 @@ static void tagger_run(struct run *r, void *arg)
 		}
 		__atomic_store_n(&t.w->done, seen, __ATOMIC_RELEASE);
 		if (phase == END)
-			return;
+			break;
 	}
+	free(t.slot);
 }
 
 /* ---- The scenario ------------------------------------------------------------------------ */
@@ -585,7 +588,9 @@ static void pressure_run(struct run *r)
 							     m.total / 32;
 	a.room = tagged + storage + 16 * MIB;
 	if (m.free < 4 * a.reserve + 2 * a.room)
-		skip(r, "%" PRIu64 " MiB of free memory are too few: tagged=%" PRIu64 " needs %" PRIu64 " MiB",
+		skip(r,
+		     "%" PRIu64 " MiB of free memory are too few: tagged=%" PRIu64 " needs %" PRIu64
+		     " MiB",
 		     m.free / MIB, param_u64(r, "tagged"), (4 * a.reserve + 2 * a.room) / MIB);
 
 	a.p = shared_alloc(r, sizeof(*a.p));

@@ -124,7 +124,8 @@ static void other_side(struct run *r, void *arg)
 	/* A mapping of its own, at another address, where there can be one. */
 	if (t->fd >= 0)
 		own = map_fd(r, t->fd, t->n * page_size(), true);
-	expect_intact(r, check_tags(own, t->n, t->tags), "%s: the other process sees the tags", t->kind);
+	expect_intact(r, check_tags(own, t->n, t->tags), "%s: the other process sees the tags",
+		      t->kind);
 	expect_intact(r, check_data(own, t->n, t->data), "%s: the other process sees the data",
 		      t->kind);
 	fill_tags(own, t->n, t->tags2);
@@ -174,7 +175,9 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 		expect_intact(r, check_data(t.tagged, n, t.data),
 			      "memfd: the tagged mapping sees the data");
 		for (size_t i = 0, bad = 0; i < n; i++) {
-			bad += tags_check_same(t.tagged + i * page_size(), page_size(), 0).count != 0;
+			const char *p = t.tagged + i * page_size();
+
+			bad += tags_check_same(p, page_size(), 0).count != 0;
 			if (i == n - 1)
 				expect_eq_u64(r, bad, 0, "memfd: its tags begin as 0");
 		}
@@ -368,7 +371,8 @@ static void races(struct run *r, size_t n, unsigned int rounds)
 			race_once(r, c, (enum start_state)how, &lost_tags, &lost_data, &bad);
 		expect_eq_u64(r, lost_tags, 0, "race for %s: no tag is lost", start_names[how]);
 		expect_eq_u64(r, lost_data, 0, "race for %s: no data is lost", start_names[how]);
-		expect_eq_u64(r, bad, 0, "race for %s: each page has tag storage", start_names[how]);
+		expect_eq_u64(r, bad, 0, "race for %s: each page has tag storage",
+			      start_names[how]);
 		if (how == PENDING)
 			expect_range(r, summary_now(r).foa_fault - faults, (uint64_t)n * rounds,
 				     UINT64_MAX, "race for %s: they took faults", start_names[how]);

@@ -75,7 +75,8 @@ struct verdicts {
 };
 
 /* Pages first, first + step, ... */
-static struct verdicts check_pages(const struct area *a, const char *base, size_t first, size_t step_)
+static struct verdicts check_pages(const struct area *a, const char *base, size_t first,
+				   size_t step_)
 {
 	struct verdicts v = { .tags = { .is_tag = true } };
 
@@ -429,7 +430,8 @@ static const struct scenario swap_scenario = {
 	.groups = "swap",
 	.params = PARAMS(
 		P_UINT("pages", "128", 10, 65536, "how many pages are swapped"),
-		P_UINT("rounds", "4", 0, 1000, "how often they go out and in with changes between")),
+		P_UINT("rounds", "4", 0, 1000,
+		       "how often they go out and in with changes between")),
 	.needs = NEED_DRAM_TAGS | NEED_ZRAM,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,

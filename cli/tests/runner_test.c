@@ -317,7 +317,7 @@ TEST(parameters_reach_the_scenario)
 	EXPECT_EQ(VERDICT_PASS, h->verdict);
 	free(h);
 	ASSERT_TRUE(run_params_init(&p, scenario_find("passes")));
-	EXPECT_FALSE(run_params_set(&p, "wrod=b", why, sizeof(why)));
+	EXPECT_FALSE(run_params_set(&p, "wurd=b", why, sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "did you mean 'word'?")) TH_LOG("%s", why);
 	EXPECT_FALSE(run_params_set(&p, "n=10", why, sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "1 to 9")) TH_LOG("%s", why);
