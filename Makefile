@@ -41,7 +41,7 @@ check-series: have-deps
 	@scripts/kernel check
 
 lint:
-	@TAGSCOPE_TESTS='$(CURDIR)/scripts/tests-long' scripts/check --results lint
+	@scripts/check --results lint
 
 deps:
 	@scripts/install-deps
