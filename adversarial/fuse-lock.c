@@ -25,6 +25,7 @@
 #define FILE_NAME "bottomless"
 #define FILE_SIZE ((uint64_t)4 << 30)
 #define WINDOW 32		/* pages that one POSIX_FADV_WILLNEED reads, at least */
+#define MAX_PAGES 32768
 #define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
 
 /* ---- The server ------------------------------------------------------------ */
@@ -230,10 +231,13 @@ static void attack(struct run *r, void *arg)
 
 	f = siege_fill(r);
 	before = siege_storage_free(r);
-	for (; siege_storage_free(r) + want > before && siege_room(r); page += WINDOW) {
+	/* Where pages are swapped out meanwhile, there may be room for ever. */
+	for (; siege_storage_free(r) + want > before && siege_room(r) && page < MAX_PAGES;
+	     page += WINDOW) {
 		off_t at = (off_t)(page * page_size());
 		int err = posix_fadvise(fd, at, WINDOW * (off_t)page_size(), POSIX_FADV_WILLNEED);
 
+		siege_fill_on(r, &f);
 		if (err) {
 			errno = err;
 			bail_errno(r, "posix_fadvise");
@@ -275,7 +279,7 @@ static const struct role attacker = {
 
 static void besiege(struct run *r, const struct siege_mode *mode)
 {
-	struct siege *s = siege_new(r, mode, param_u64(r, "victim-memory"), 0);
+	struct siege *s = siege_new(r, mode, param_u64(r, "victim-memory"), false);
 	struct siege_want want = { .held = true, .harm = !mode->replace_data_page };
 	struct siege_held held;
 	struct child *a;
@@ -301,7 +305,7 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 static void fuse_lock(struct run *r)
 {
 	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
-	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), 0), NULL,
+	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), false), NULL,
 		  &(struct siege_want){ .held = false }, NULL, NULL,
 		  (unsigned int)param_u64(r, "victim-pages"));
 	if (siege_wanted(r, &siege_on)) {

@@ -99,7 +99,7 @@ static const struct role attacker = {
 
 static void besiege(struct run *r, const struct siege_mode *mode)
 {
-	struct siege *s = siege_new(r, mode, param_u64(r, "victim-memory"), 0);
+	struct siege *s = siege_new(r, mode, param_u64(r, "victim-memory"), false);
 	struct siege_held placed, held;
 	struct child *a;
 
@@ -132,7 +132,7 @@ static void besiege(struct run *r, const struct siege_mode *mode)
 static void io_uring_pin(struct run *r)
 {
 	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
-	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), 0), NULL,
+	siege_run(r, siege_new(r, &siege_on, param_u64(r, "victim-memory"), false), NULL,
 		  &(struct siege_want){ .held = false }, NULL, NULL,
 		  (unsigned int)param_u64(r, "victim-pages"));
 	if (siege_wanted(r, &siege_on)) {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "siege.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -67,6 +68,7 @@ bool siege_wanted(struct run *r, const struct siege_mode *mode)
 
 struct meminfo {
 	uint64_t total, free, cma_total, cma_free;	/* bytes */
+	uint64_t reserve;	/* what must stay free, or the kernel reclaims, and kills */
 };
 
 static uint64_t meminfo_field(struct run *r, const char *text, const char *name)
@@ -79,32 +81,52 @@ static uint64_t meminfo_field(struct run *r, const char *text, const char *name)
 	return kib << 10;
 }
 
-static struct meminfo meminfo(struct run *r)
+static void read_text(struct run *r, const char *path, char *text, size_t size)
 {
-	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-	struct meminfo m;
-	char text[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
-		bail_errno(r, "/proc/meminfo");
-	n = read(fd, text, sizeof(text) - 1);
+		bail_errno(r, "%s", path);
+	n = read(fd, text, size - 1);
 	if (n < 0)
-		bail_errno(r, "/proc/meminfo");
+		bail_errno(r, "%s", path);
 	close(fd);
 	text[n] = '\0';
+}
+
+/* Background reclaim begins a quarter above the minimum; and something for others. */
+static uint64_t reserve_of(struct run *r, uint64_t total)
+{
+	static uint64_t min_free;
+	uint64_t least = total / 64 > 8 * MIB ? total / 64 : 8 * MIB, reserve;
+	char text[32];
+
+	if (!min_free) {
+		read_text(r, "/proc/sys/vm/min_free_kbytes", text, sizeof(text));
+		min_free = strtoull(text, NULL, 10) << 10;
+	}
+	reserve = min_free / 4 * 5 + 6 * MIB;
+	return reserve > least ? reserve : least;
+}
+
+static struct meminfo meminfo(struct run *r)
+{
+	struct meminfo m;
+	char text[4096];
+
+	read_text(r, "/proc/meminfo", text, sizeof(text));
 	m.total = meminfo_field(r, text, "MemTotal:");
 	m.free = meminfo_field(r, text, "MemFree:");
 	m.cma_total = meminfo_field(r, text, "CmaTotal:");
 	m.cma_free = meminfo_field(r, text, "CmaFree:");
+	m.reserve = reserve_of(r, m.total);
 	return m;
 }
 
 static bool room(const struct meminfo *m)
 {
-	uint64_t least = m->total / 64;
-
-	return m->free > (least > 8 * MIB ? least : 8 * MIB);
+	return m->free > m->reserve;
 }
 
 bool siege_room(struct run *r)
@@ -133,12 +155,26 @@ static void populate(struct run *r, char *p, size_t size)
 		bail_errno(r, "filling %zu KiB of memory", size >> 10);
 }
 
+#define FILL_STEP ((size_t)512 << 10)
+
+static void fill_on(struct run *r, struct siege_filler *f, uint64_t slack)
+{
+	for (; f->late_done < f->late_size; f->late_done += FILL_STEP) {
+		struct meminfo m = meminfo(r);
+
+		/* The counters lag; what has begun is sure. */
+		if ((m.free <= 2 * m.cma_free + slack && m.cma_free + MIB <= f->cma_before) ||
+		    !room(&m))
+			break;
+		populate(r, f->late + f->late_done, FILL_STEP);
+	}
+}
+
 struct siege_filler siege_fill(struct run *r)
 {
 	struct meminfo m = meminfo(r);
-	struct siege_filler f = { NULL };
-	uint64_t keep = 2 * m.cma_free + 24 * MIB, cma_before = m.cma_free;
-	size_t step = 512 << 10;
+	struct siege_filler f = { .cma_before = m.cma_free };
+	uint64_t keep = 2 * m.cma_free + 24 * MIB;
 
 	if (!m.cma_total)
 		bail(r, "there is no CMA memory: tag storage is not used for data");
@@ -149,16 +185,16 @@ struct siege_filler siege_fill(struct run *r)
 	}
 	for (size_t done = 0; done < f.bulk_size; done += 2 * MIB)
 		populate(r, f.bulk + done, 2 * MIB);
-	f.late_size = m.total & ~(step - 1);
+	f.late_size = m.total & ~(FILL_STEP - 1);
 	f.late = reserve(r, f.late_size, MADV_NOHUGEPAGE);
-	for (size_t done = 0; done < f.late_size; done += step) {
-		m = meminfo(r);
-		/* The counters lag; what has begun is sure. */
-		if ((m.free <= 2 * m.cma_free && m.cma_free + MIB <= cma_before) || !room(&m))
-			break;
-		populate(r, f.late + done, step);
-	}
+	fill_on(r, &f, 0);
 	return f;
+}
+
+/* Where pages are swapped out meanwhile, memory gets free that is not tag storage. */
+void siege_fill_on(struct run *r, struct siege_filler *f)
+{
+	fill_on(r, f, 4 * MIB);
 }
 
 void siege_unfill(struct run *r, struct siege_filler *f)
@@ -183,6 +219,7 @@ void siege_hoard(struct run *r, struct siege *s, size_t in_storage, size_t max)
 	char *p = reserve(r, max * ps, MADV_NOHUGEPAGE);
 
 	while (done < max && siege_room(r)) {
+		siege_fill_on(r, &f);
 		free_now = siege_storage_free(r);
 		if (free_now + in_storage <= free_before)
 			break;
@@ -326,24 +363,59 @@ static void have_child_wait(struct run *r, struct siege *s)
 	gate_open(s->waited);
 }
 
+/* As much as the scenario wants, which may come to want more. */
+static void fill_memory(struct run *r, struct siege *s)
+{
+	uint64_t until = now_ns() + SIEGE_PATIENCE_MS * NS_PER_MS;
+	size_t ps = page_size();
+
+	do {
+		uint64_t wanted = __atomic_load_n(&s->memory_wanted, __ATOMIC_ACQUIRE);
+
+		while (s->memory_pages < wanted && !s->memory_full) {
+			uint64_t n = wanted - s->memory_pages < 64 ? wanted - s->memory_pages : 64;
+
+			if (siege_room(r)) {
+				populate(r, page_at(s->memory + s->memory_pages * ps), n * ps);
+				__atomic_store_n(&s->memory_pages, s->memory_pages + n,
+						 __ATOMIC_RELEASE);
+				until = now_ns() + SIEGE_PATIENCE_MS * NS_PER_MS;
+			} else {
+				__atomic_store_n(&s->memory_full, 1, __ATOMIC_RELEASE);
+			}
+		}
+		gate_open(s->populated);
+		if (gate_wait(s->go, 5))
+			return;
+	} while (now_ns() < until);
+	bail(r, "nobody told the victim to go on");
+}
+
+/* What was only filled in search of pages: there has to be free memory for others. */
+static void give_back(struct run *r, struct siege *s)
+{
+	size_t ps = page_size();
+	unsigned char *keep = calloc(s->memory_pages ? s->memory_pages : 1, 1);
+
+	if (!keep)
+		bail(r, "out of memory");
+	for (int way = 0; way < SIEGE_SHARED; way++)
+		for (unsigned int i = 0; i < s->n[way]; i++)
+			keep[(s->page[way][i].old - s->memory) / ps] = 1;
+	for (uint64_t i = s->memory_first; i < s->memory_pages; i++)
+		if (!keep[i] && madvise(page_at(s->memory + i * ps), ps, MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+	free(keep);
+}
+
 static void victim(struct run *r, void *arg)
 {
 	struct siege *s = arg;
 	size_t ps = page_size();
-	char *memory = reserve(r, s->memory_pages * ps, MADV_NOHUGEPAGE);
-	uint64_t done;
 
-	for (done = 0; done < s->memory_pages && siege_room(r); done += 64) {
-		uint64_t n = s->memory_pages - done < 64 ? s->memory_pages - done : 64;
-
-		populate(r, memory + done * ps, n * ps);
-	}
-	s->memory = (uintptr_t)memory;
-	s->memory_pages = done < s->memory_pages ? done : s->memory_pages;
-	gate_open(s->populated);
-	if (!gate_wait(s->go, SIEGE_PATIENCE_MS))
-		bail(r, "nobody told the victim to go on");
-
+	s->memory = (uintptr_t)reserve(r, s->memory_max * ps, MADV_NOHUGEPAGE);
+	fill_memory(r, s);
+	give_back(r, s);
 	for (unsigned int i = 0; i < s->n[SIEGE_MPROTECT]; i++)
 		pattern_fill(page_at(s->page[SIEGE_MPROTECT][i].addr), ps, s->seed,
 			     way_bit(SIEGE_MPROTECT) + i);
@@ -386,6 +458,29 @@ const struct role siege_victim = {
 
 /* ---- The scenario --------------------------------------------------------- */
 
+/* What a process that makes no progress is doing, for whoever reads the result. */
+static void note_stuck(struct run *r, const char *who, pid_t pid)
+{
+	static const char *const files[] = { "stat", "wchan", "stack" };
+	char path[64], text[700];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		ssize_t n;
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		if (n <= 0)
+			continue;
+		text[n] = '\0';
+		note(r, "the %s's %s: %s", who, path, text);
+	}
+}
+
 void siege_await(struct run *r, struct child *c, const struct role *role, struct gate *gate,
 		 const char *what)
 {
@@ -398,15 +493,17 @@ void siege_await(struct run *r, struct child *c, const struct role *role, struct
 			continue;
 		if (gate_wait(gate, 0))
 			return;
-		if (end.timed_out)
+		if (end.timed_out) {
+			note_stuck(r, role->name, role_pid(c));
 			bail(r, "the %s has not %s in time", role->name, what);
+		}
 		bail(r, "the %s has not %s before it ended, signal %d, status %d", role->name, what,
 		     end.signal, end.status);
 	}
 }
 
 struct siege *siege_new(struct run *r, const struct siege_mode *mode, uint64_t memory,
-			unsigned int shared)
+			bool shared)
 {
 	struct siege *s = shared_alloc(r, sizeof(*s));
 	struct gate **gates[] = {
@@ -419,11 +516,18 @@ struct siege *siege_new(struct run *r, const struct siege_mode *mode, uint64_t m
 		*gates[i] = gate_new(r);
 	s->mode = mode;
 	s->seed = mix64(run_seed(r));
-	s->memory_pages = memory / page_size();
+	s->memory_max = memory_now(r).total / page_size();
+	s->memory_first = memory / page_size();
+	if (s->memory_first > s->memory_max)
+		s->memory_first = s->memory_max;
+	s->memory_wanted = s->memory_first;
 	if (shared) {
-		s->shared_pages = shared;
-		s->shared = shared_alloc(r, shared * page_size());
-		memset(s->shared, 0x5a, shared * page_size());
+		/* Pages are put there, and found, when it is known which blocks are held. */
+		s->shared_max = s->memory_max;
+		s->shared = mmap(NULL, s->shared_max * page_size(), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (s->shared == MAP_FAILED)
+			bail_errno(r, "mmap of shared memory");
 	}
 	switch_set(r, "move_before_pin", mode->move_before_pin);
 	switch_set(r, "choose_other_page", mode->choose_other_page);
@@ -495,29 +599,6 @@ struct siege_held siege_look_locked(struct run *r)
 	return h;
 }
 
-/* What a process that makes no progress is doing, for whoever reads the result. */
-static void note_stuck(struct run *r, pid_t pid)
-{
-	static const char *const files[] = { "stat", "wchan", "stack" };
-	char path[64], text[700];
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		ssize_t n;
-		int fd;
-
-		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		if (n <= 0)
-			continue;
-		text[n] = '\0';
-		note(r, "the victim's %s: %s", path, text);
-	}
-}
-
 enum watched { WATCH_OPEN, WATCH_STUCK, WATCH_GONE };
 
 /* Wait until the victim opens the gate, as long as it goes on making progress. */
@@ -548,74 +629,194 @@ static bool must_watch(struct run *r, struct siege *s, struct child *victim_chil
 	enum watched w = watch(r, s, victim_child, gate);
 
 	if (w == WATCH_STUCK)
-		note_stuck(r, role_pid(victim_child));
+		note_stuck(r, "victim", role_pid(victim_child));
 	return expect(r, w == WATCH_OPEN, "%s: the victim never gets stuck", text);
 }
 
-static void choose(struct run *r, struct siege *s, const struct siege_held *held, pid_t pid,
-		   unsigned int per_way)
+static bool enough(const struct siege *s, unsigned int per_way)
 {
-	unsigned char *taken;
-	uint64_t total = s->memory_pages, at = rnd_below(r, total ? total : 1);
-	bool by_held = held && held->blocks;
+	return s->n[SIEGE_MMAP] >= per_way && s->n[SIEGE_MPROTECT] >= per_way;
+}
 
-	if (per_way > SIEGE_MAX_PAGES)
-		per_way = SIEGE_MAX_PAGES;
-	taken = calloc(total ? total : 1, 1);
+/* Into the way that has fewer, or where it fits. False: nowhere. */
+static bool take(struct siege *s, uint64_t addr, const struct state_page *page,
+		 unsigned int per_way)
+{
+	enum siege_way way = s->n[SIEGE_MMAP] < s->n[SIEGE_MPROTECT] ? SIEGE_MMAP : SIEGE_MPROTECT;
+	struct siege_page *p;
+
+	/* What a tagged page is allocated from is never tag storage. */
+	if (page->in_tag_storage)
+		way = SIEGE_MPROTECT;
+	else if (s->n[way] >= per_way)
+		way = way == SIEGE_MMAP ? SIEGE_MPROTECT : SIEGE_MMAP;
+	if (s->n[way] >= per_way)
+		return false;
+	p = &s->page[way][s->n[way]++];
+	p->old = addr;
+	p->addr = addr;
+	return true;
+}
+
+/* Any pages, but first those whose block is used for data. */
+static void choose_any(struct run *r, struct siege *s, pid_t pid, unsigned int per_way)
+{
+	uint64_t total = s->memory_pages, at = rnd_below(r, total ? total : 1);
+	unsigned char *taken = calloc(total ? total : 1, 1);
+
 	if (!taken)
 		bail(r, "out of memory");
-	/*
-	 * First those whose block is held, or else at least used for data; when nothing
-	 * is held, then any. The step spreads them; it is prime.
-	 */
-	for (int pass = 0; pass < (by_held ? 1 : 2); pass++) {
-		for (uint64_t k = 0; k < total; k++) {
-			unsigned int *n = s->n;
-			struct siege_page *p;
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint64_t k = 0; k < total && !enough(s, per_way); k++) {
 			struct state_page page;
-			enum siege_way way;
 			uint64_t addr;
 
-			if (n[SIEGE_MMAP] >= per_way && n[SIEGE_MPROTECT] >= per_way)
-				break;
 			/* Data is not to be found everywhere: try, but not for long. */
-			if (!by_held && !pass && k == SIEGE_MAX_PAGES * 4)
+			if (!pass && k == SIEGE_MAX_PAGES * 4)
 				break;
+			/* The step spreads them; it is prime. */
 			at = (at + (total % 61 ? 61 : 59)) % total;
 			addr = s->memory + at * page_size();
 			if (taken[at] || !page_present(r, pid, page_at(addr), &page) ||
-			    page.block < 0)
+			    page.block < 0 || (!pass && page.block_state != BLOCK_DATA))
 				continue;
-			if (by_held && !held->map[page.block])
-				continue;
-			if (!by_held && !pass && page.block_state != BLOCK_DATA)
-				continue;
-			way = n[SIEGE_MMAP] < n[SIEGE_MPROTECT] ? SIEGE_MMAP : SIEGE_MPROTECT;
-			if (n[way] >= per_way)
-				way = way == SIEGE_MMAP ? SIEGE_MPROTECT : SIEGE_MMAP;
-			/* What a tagged page is allocated from is never tag storage. */
-			if (page.in_tag_storage && (way == SIEGE_MMAP || by_held))
-				continue;
-			taken[at] = 1;
-			p = &s->page[way][n[way]++];
-			p->old = addr;
-			p->addr = addr;
+			taken[at] = take(s, addr, &page, per_way);
 		}
 	}
 	free(taken);
+}
 
-	for (uint64_t i = 0; i < s->shared_pages && s->n[SIEGE_SHARED] < 4; i++) {
-		char *addr = s->shared + i * page_size();
-		struct state_page page = page_now(r, 0, addr);
-		unsigned int n = s->n[SIEGE_SHARED];
+/*
+ * Of these n pages from addr, those whose block is held, and which are not tag storage
+ * themselves: their numbers go to found[], and how many they are is returned.
+ */
+static size_t find_held(struct run *r, const struct siege_held *held, pid_t pid, uint64_t addr,
+			size_t n, uint32_t *found)
+{
+	struct place *where = calloc(n ? n : 1, sizeof(*where));
+	size_t nr = 0;
 
-		if (!by_held || page.in_tag_storage || page.block < 0 || !held->map[page.block])
-			continue;
-		pattern_fill(addr, page_size(), s->seed, way_bit(SIEGE_SHARED) + n);
-		s->page[SIEGE_SHARED][n].old = (uintptr_t)addr;
-		s->page[SIEGE_SHARED][n].addr = (uintptr_t)addr;
-		s->n[SIEGE_SHARED]++;
+	if (!where)
+		bail(r, "out of memory");
+	places_now(r, pid, page_at(addr), n, where);
+	for (size_t i = 0; i < n; i++) {
+		int64_t block = where[i].present ? pfn_block(r, where[i].pfn) : -1;
+
+		if (block >= 0 && (uint64_t)block < held->nr_blocks && held->map[block] &&
+		    !pfn_in_tag_storage(r, where[i].pfn))
+			found[nr++] = (uint32_t)i;
 	}
+	free(where);
+	return nr;
+}
+
+/* Let the victim fill so many pages more; false if it cannot have any. */
+static bool grow_victim(struct run *r, struct siege *s, struct child *v, uint64_t pages)
+{
+	uint64_t had = s->memory_pages, until = now_ns() + SIEGE_PATIENCE_MS * NS_PER_MS;
+
+	pages = pages < s->memory_max - had ? pages : s->memory_max - had;
+	__atomic_store_n(&s->memory_wanted, had + pages, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&s->memory_pages, __ATOMIC_ACQUIRE) < had + pages &&
+	       !__atomic_load_n(&s->memory_full, __ATOMIC_ACQUIRE)) {
+		struct role_end end = role_wait(r, v, 0);
+
+		if (!end.timed_out)
+			bail(r, "the victim ended while it filled memory, signal %d, status %d",
+			     end.signal, end.status);
+		if (now_ns() > until) {
+			note_stuck(r, "victim", role_pid(v));
+			bail(r, "the victim has not filled more memory in time");
+		}
+		sleep_ms(2);
+	}
+	return s->memory_pages > had;
+}
+
+/*
+ * Pages whose block is held. If the victim has not enough of them where it is, it is to
+ * fill more, up to all there is: the pages of the held blocks are somewhere.
+ */
+static void choose_held(struct run *r, struct siege *s, const struct siege_held *held,
+			struct child *v, unsigned int per_way)
+{
+	uint64_t looked = 0;
+
+	do {
+		uint64_t first = looked, total = s->memory_pages - first;
+		uint32_t *found = calloc(total ? total : 1, sizeof(*found));
+		size_t n;
+
+		if (!found)
+			bail(r, "out of memory");
+		n = find_held(r, held, role_pid(v), s->memory + first * page_size(), total, found);
+		/* In any order, so that many blocks get their turn. */
+		for (; n && !enough(s, per_way); n--) {
+			size_t pick = rnd_below(r, n);
+			uint64_t addr = s->memory + (first + found[pick]) * page_size();
+			struct state_page page;
+
+			found[pick] = found[n - 1];
+			if (page_present(r, role_pid(v), page_at(addr), &page) &&
+			    page.block >= 0 && held->map[page.block] && !page.in_tag_storage)
+				take(s, addr, &page, per_way);
+		}
+		free(found);
+		looked = s->memory_pages;
+	} while (!enough(s, per_way) && grow_victim(r, s, v, 8192));
+}
+
+/*
+ * Shared pages whose block is held, for the attacker to hold as well: memory is put
+ * into the shared mapping until it has some, and what else came is given back.
+ */
+static void choose_shared(struct run *r, struct siege *s, const struct siege_held *held)
+{
+	struct siege_page *page = s->page[SIEGE_SHARED];
+	size_t ps = page_size(), step = 512, done = 0;
+	uint32_t found[512];
+	unsigned int n = 0;
+
+	while (n < SIEGE_SHARED_TRY && done + step <= s->shared_max && siege_room(r)) {
+		char *p = s->shared + done * ps;
+		size_t nr;
+
+		populate(r, p, step * ps);
+		nr = find_held(r, held, 0, (uintptr_t)p, step, found);
+		for (size_t i = 0; i < nr && n < SIEGE_SHARED_TRY; i++) {
+			page[n].old = page[n].addr = (uintptr_t)p + found[i] * ps;
+			n++;
+		}
+		done += step;
+	}
+	for (size_t i = 0, k = 0; i < done; i++) {
+		char *p = s->shared + i * ps;
+
+		if (k < n && page[k].addr == (uintptr_t)p)
+			k++;
+		else if (madvise(p, ps, MADV_REMOVE))
+			bail_errno(r, "MADV_REMOVE");
+	}
+	s->n[SIEGE_SHARED] = n;
+}
+
+/* The attacker holds them now: keep those of which it is still true, and fill them. */
+static void keep_shared(struct run *r, struct siege *s, const struct siege_held *held)
+{
+	struct siege_page *page = s->page[SIEGE_SHARED];
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < s->n[SIEGE_SHARED] && kept < SIEGE_SHARED_PAGES; i++) {
+		void *addr = page_at(page[i].addr);
+		struct state_page now;
+
+		if (!page_present(r, 0, addr, &now) || now.in_tag_storage || now.block < 0 ||
+		    !held->map[now.block])
+			continue;
+		pattern_fill(addr, page_size(), s->seed, way_bit(SIEGE_SHARED) + kept);
+		page[kept++] = page[i];
+	}
+	s->n[SIEGE_SHARED] = kept;
 }
 
 struct tally {
@@ -776,7 +977,7 @@ static void judge_kill(struct run *r, struct siege *s)
 	measure_mode(r, s->mode, "", "kill_delay", "ns", (double)(now_ns() - start));
 	if (!expect(r, s->child_signal == SIGKILL, "%s: who waits in a fault can be killed",
 		    s->mode->text))
-		note_stuck(r, s->child);
+		note_stuck(r, "victim's child", s->child);
 	switch_set(r, "fault_wait_ms", s->mode->fault_wait_ms);
 }
 
@@ -786,23 +987,34 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 {
 	const struct siege_mode *label = attacker ? s->mode : NULL;
 	const char *text = label ? label->text : "no attack";
-	struct child *v = role_spawn(r, &siege_victim, victim, s);
+	bool by_held = held && held->blocks;
 	struct state_summary before, after;
 	unsigned int again = 0, failed = 0;
 	uint64_t replays;
 	struct state *st;
+	struct child *v;
 	bool well;
 
-	siege_await(r, v, &siege_victim, s->populated, "filled its memory");
-	choose(r, s, held, role_pid(v), per_way);
-	note(r, "the victim has %" PRIu64 " pages; chosen for mmap %u, for mprotect %u, shared %u",
-	     s->memory_pages, s->n[SIEGE_MMAP], s->n[SIEGE_MPROTECT], s->n[SIEGE_SHARED]);
-	require(r, s->n[SIEGE_MMAP] && s->n[SIEGE_MPROTECT],
-		"%s: the victim has pages whose tags belong where it hurts", text);
+	if (s->shared && by_held)
+		choose_shared(r, s, held);
 	if (attacker) {
 		gate_open(s->hold_shared);
 		siege_await(r, attacker, attacker_role, s->held_shared, "held the shared pages");
 	}
+	if (s->shared && by_held)
+		keep_shared(r, s, held);
+	v = role_spawn(r, &siege_victim, victim, s);
+	siege_await(r, v, &siege_victim, s->populated, "filled its memory");
+	if (per_way > SIEGE_MAX_PAGES)
+		per_way = SIEGE_MAX_PAGES;
+	if (by_held)
+		choose_held(r, s, held, v, per_way);
+	else
+		choose_any(r, s, role_pid(v), per_way);
+	note(r, "the victim has %" PRIu64 " pages; chosen for mmap %u, for mprotect %u, shared %u",
+	     s->memory_pages, s->n[SIEGE_MMAP], s->n[SIEGE_MPROTECT], s->n[SIEGE_SHARED]);
+	require(r, s->n[SIEGE_MMAP] && s->n[SIEGE_MPROTECT],
+		"%s: the victim has pages whose tags belong where it hurts", text);
 
 	if (state_open(&st) || state_reset_histograms(st))
 		bail(r, "%s", state_error(st));
@@ -823,7 +1035,7 @@ void siege_run(struct run *r, struct siege *s, const struct siege_held *held,
 		siege_await(r, attacker, attacker_role, s->released, "let go");
 	gate_open(s->retry);
 	if (!expect_role_done(r, v, well ? SIEGE_PATIENCE_MS : STUCK_MS))
-		note_stuck(r, role_pid(v));
+		note_stuck(r, "victim", role_pid(v));
 	for (int way = 0; way < SIEGE_WAYS && well; way++) {
 		struct tally t = tally(s, (enum siege_way)way);
 

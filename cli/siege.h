@@ -27,6 +27,9 @@ extern const struct siege_mode siege_on;
 extern const struct siege_mode siege_evade;	/* pins are let into tag storage */
 extern const struct siege_mode siege_off;
 
+/* Pages shared with the attacker: as many are tagged, and more are tried to find them. */
+#define SIEGE_SHARED_PAGES 4
+#define SIEGE_SHARED_TRY 32
 /* Most pages the victim tags in one way. */
 #define SIEGE_MAX_PAGES 512
 /* After so many signals the victim has seen enough of one way. */
@@ -80,9 +83,12 @@ struct siege {
 
 	/* The victim's. */
 	uint64_t memory;
-	uint64_t memory_pages;	/* wanted, and then had */
+	uint64_t memory_max;	/* pages for which there are addresses */
+	uint64_t memory_first;	/* pages it keeps, and what is chosen of the others */
+	uint64_t memory_wanted, memory_pages;	/* pages it shall have filled, and has */
+	int memory_full;	/* it can have no more */
 	char *shared;		/* same address in all processes */
-	uint64_t shared_pages;
+	uint64_t shared_max;	/* pages for which there are addresses */
 	unsigned int n[SIEGE_WAYS];
 	struct siege_page page[SIEGE_WAYS][SIEGE_MAX_PAGES];
 	uint64_t progress;	/* grows with every access */
@@ -94,10 +100,10 @@ struct siege {
 
 /*
  * Begin a siege: set the switches, make the shared state. memory: bytes the victim has
- * to choose pages from. shared: pages that attacker and victim share, or 0.
+ * to choose pages from; it takes more while that is not enough. shared: attacker and
+ * victim share memory.
  */
-struct siege *siege_new(struct run *r, const struct siege_mode *mode, uint64_t memory,
-			unsigned int shared);
+struct siege *siege_new(struct run *r, const struct siege_mode *mode, uint64_t memory, bool shared);
 
 /* What the attacker has in tag storage. */
 struct siege_held {
@@ -156,9 +162,12 @@ extern const struct role siege_victim;
  */
 struct siege_filler {
 	char *bulk, *late;
-	size_t bulk_size, late_size;
+	size_t bulk_size, late_size, late_done;
+	uint64_t cma_before;
 };
 struct siege_filler siege_fill(struct run *r);
+/* Take more if the allocator has ceased to do so. */
+void siege_fill_on(struct run *r, struct siege_filler *f);
 void siege_unfill(struct run *r, struct siege_filler *f);
 
 /*
