@@ -58,6 +58,7 @@ static struct {
 	const char *log;
 	const char *expect;		/* where tags must be, or NULL */
 	const char *preload;
+	const char *policy;		/* what the kernel must know, or NULL */
 	char **env;
 	uint32_t envc;
 	char **qemu, **cmd;
@@ -77,6 +78,11 @@ static const char * const oopses[] = {
 	"INFO: possible ", "INFO: trying to register non-static key", "*** DEADLOCK ***",
 };
 
+/* What it says of mte_tag_storage= if it has no such policy, or does not know it. */
+static const char policy_prefix[] = "mte_tag_storage: ";
+static const char unknown_policy[] = "mte_tag_storage: unknown policy ";
+static const char unknown_word[] = "Unknown kernel command line parameters ";
+
 static struct {
 	pid_t qemu;
 	int qemu_status;
@@ -90,6 +96,7 @@ static struct {
 	size_t err_len;
 	bool panic, oops;
 	char oops_line[LINE_MAX_LEN];
+	char policy_line[LINE_MAX_LEN];	/* that the kernel has no such policy */
 	char *frames;
 	size_t frames_len;
 	bool hello, running, done;
@@ -292,6 +299,8 @@ static void send_run(void)
 	s.running = true;
 }
 
+static bool from_log(void);
+
 static void hello(const char *text, size_t len)
 {
 	size_t kind;
@@ -302,6 +311,11 @@ static void hello(const char *text, size_t len)
 	s.where[len] = 0;
 	kind = strcspn(s.where, " ");
 	s.hello = true;
+	/* What the kernel wrote before it started init is in the log by now. */
+	while (s.log >= 0 && from_log())
+		;
+	if (s.policy_line[0])
+		die(ST_USAGE, "--policy: not on this kernel: %s", s.policy_line);
 	if (!o.quiet)
 		say("tag storage: %.*s (%s)", (int)kind, s.where,
 		    s.where[kind] ? s.where + kind + 1 : "");
@@ -390,6 +404,13 @@ static void log_line(const char *line)
 	/* What our init writes there is not the kernel's word. */
 	if (!strncmp(text, "init: ", 6))
 		return;
+	if (!strncmp(text, unknown_policy, strlen(unknown_policy)))
+		snprintf(s.policy_line, sizeof(s.policy_line), "%.*s",
+			 (int)strcspn(text + strlen(policy_prefix), ";"), text + strlen(policy_prefix));
+	else if (o.policy && !strncmp(text, unknown_word, strlen(unknown_word)) &&
+		 strstr(text, "mte_tag_storage="))
+		snprintf(s.policy_line, sizeof(s.policy_line),
+			 "it has no policies for tag storage, not '%s' either", o.policy);
 	if (contains(text, panics, sizeof(panics) / sizeof(panics[0])))
 		s.panic = true;
 	if (!s.oops && contains(text, oopses, sizeof(oopses) / sizeof(oopses[0]))) {
@@ -804,6 +825,7 @@ static void options(int argc, char **argv)
 		{ "log", required_argument, NULL, 'l' },
 		{ "expect", required_argument, NULL, 'x' },
 		{ "preload", required_argument, NULL, 'p' },
+		{ "policy", required_argument, NULL, 'P' },
 		{ "env", required_argument, NULL, 'e' },
 		{ "command-words", required_argument, NULL, 'c' },
 		{ 0 },
@@ -847,6 +869,9 @@ static void options(int argc, char **argv)
 			break;
 		case 'p':
 			o.preload = optarg;
+			break;
+		case 'P':
+			o.policy = optarg;
 			break;
 		case 'e':
 			o.env = must_realloc(o.env, sizeof(*o.env) * (o.envc + 1));
