@@ -171,8 +171,8 @@ static void mmap_run(struct run *r)
 	struct state_page page;
 	uint64_t t;
 
-	step(r, "The program maps %zu MiB with PROT_MTE. Until it touches them no page is there, and nothing is taken from tag storage.",
-	     len >> 20);
+	step(r, "The program maps %zu %s with PROT_MTE. Until it touches them no page is there, and nothing is taken from tag storage.",
+	     len >> (len % (1 << 20) ? 10 : 20), len % (1 << 20) ? "KiB" : "MiB");
 	a.base = mte_map(len, true);
 	if (!a.base)
 		bail_errno(r, "mmap of %zu bytes with PROT_MTE", len);

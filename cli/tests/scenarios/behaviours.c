@@ -369,6 +369,15 @@ static void role_bails(struct run *r)
 }
 BEHAVIOUR(role_bails, "role-bails", 10, .roles = ROLES(&user));
 
+/* Its own stderr, and that of a program it starts. */
+static void grumbles(struct run *r)
+{
+	step(r, "It complains.");
+	fprintf(stderr, "a complaint\n");
+	expect_eq_u64(r, (uint64_t)system("echo one of a child >&2"), 0, "the child ends well");
+}
+BEHAVIOUR(grumbles, "grumbles", 10);
+
 static void floods(struct run *r)
 {
 	for (int i = 0; i < 5000; i++)
