@@ -759,6 +759,22 @@ struct probe probe_store(volatile void *p, uint8_t value)
 
 /* ---- The scenario's process -------------------------------------------------- */
 
+/*
+ * Pages that others have freed may wait in batches of the kernel, with their tag
+ * storage. Freed while a scenario runs, they would be in its counts.
+ */
+static void drain_batches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	/* Without the right to do so a scenario has to live with it. */
+	if (fd < 0)
+		return;
+	if (write(fd, "1\n", 2) != 2)
+		perror("drop_caches");
+	close(fd);
+}
+
 void run_child(const struct run_params *params, uint64_t seed, struct run_control *control)
 {
 	const struct scenario *s = params->scenario;
@@ -776,6 +792,8 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	setrlimit(RLIMIT_CORE, &no_core);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	catch_crashes(&r);
+	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS))
+		drain_batches();
 	if (s->syscalls) {
 		const char *const *lists[16] = { confine_role_base, confine_scenario_base,
 						 SYSCALLS("sendto", "sendmsg"), s->syscalls };
