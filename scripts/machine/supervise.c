@@ -404,13 +404,16 @@ static void log_line(const char *line)
 	/* What our init writes there is not the kernel's word. */
 	if (!strncmp(text, "init: ", 6))
 		return;
-	if (!strncmp(text, unknown_policy, strlen(unknown_policy)))
-		snprintf(s.policy_line, sizeof(s.policy_line), "%.*s",
-			 (int)strcspn(text + strlen(policy_prefix), ";"), text + strlen(policy_prefix));
-	else if (o.policy && !strncmp(text, unknown_word, strlen(unknown_word)) &&
-		 strstr(text, "mte_tag_storage="))
+	if (!strncmp(text, unknown_policy, strlen(unknown_policy))) {
+		const char *why = text + strlen(policy_prefix);
+
+		snprintf(s.policy_line, sizeof(s.policy_line), "%.*s", (int)strcspn(why, ";"),
+			 why);
+	} else if (o.policy && !strncmp(text, unknown_word, strlen(unknown_word)) &&
+		   strstr(text, "mte_tag_storage=")) {
 		snprintf(s.policy_line, sizeof(s.policy_line),
 			 "it has no policies for tag storage, not '%s' either", o.policy);
+	}
 	if (contains(text, panics, sizeof(panics) / sizeof(panics[0])))
 		s.panic = true;
 	if (!s.oops && contains(text, oopses, sizeof(oopses) / sizeof(oopses[0]))) {
