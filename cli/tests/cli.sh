@@ -258,7 +258,7 @@ ok "watch: nothing there" $?
 unset TAGSCOPE_DEBUGFS
 
 # What is built for this machine: all scenarios are there, and none pretends to run.
-run 0 "$TS_HOST" list --names && diff <(find "$top/workloads" "$top/adversarial" -name '*.c' -printf '%f\n' |
+run 0 "$TS_HOST" list --names && diff <(find "$top/workloads" "$top/adversarial" -maxdepth 1 -name '*.c' -printf '%f\n' |
 	sed 's/\.c$//' | sort) <(sort "$dir/out")
 ok "each file of workloads/ and adversarial/ is a scenario of its name" $?
 mapfile -t all <"$dir/out"
