@@ -8,7 +8,7 @@ DEMO_TEXT := tagscope run mmap
 
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
-.PHONY: help demo check check-quick check-long check-series lint deps have-deps tagscope-host tagscope-arm64 clean
+.PHONY: help demo check check-quick check-long check-series bench lint deps have-deps tagscope-host tagscope-arm64 clean
 
 help:
 	@echo 'make demo           from nothing to the guided tour in the machine'
@@ -16,6 +16,7 @@ help:
 	@echo 'make check-quick    only the tests that need neither a kernel nor the machine'
 	@echo 'make check-long     what takes long or wants a quiet machine: the debug kernel, the'
 	@echo '                    kernel own MTE selftests against vanilla, the time of a warm start'
+	@echo 'make bench          instructions per page, against vanilla'
 	@echo 'make check-series   every patch by itself: applies, style, builds on and off (hours)'
 	@echo 'make lint           only the checks of scripts and sources'
 	@echo 'make deps           install the packages that are missing (says which, and asks)'
@@ -36,6 +37,9 @@ check-quick:
 
 check-long: have-deps
 	@TAGSCOPE_TESTS='$(CURDIR)/scripts/tests-long' scripts/check
+
+bench: have-deps
+	@scripts/bench
 
 check-series: have-deps
 	@scripts/kernel check
