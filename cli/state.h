@@ -46,13 +46,14 @@ const char *state_root(const struct state *st);
 	X(blocks_reserved, "blocks that hold tags")                            \
 	X(blocks_permanent, "blocks that hold tags for ever")                  \
 	X(blocks_unusable, "blocks given to nobody")                           \
+	X(blocks_reserved_max, "the most that ever did")                       \
 	X(reserved_pages, "data pages that have tag storage")                  \
-	X(reserved_pages_max, "the most that ever had")                        \
-	X(reserve_ok, "reservations that took a block")                        \
 	X(reserve_joined, "reservations that found the block taken")           \
+	X(reserve_ok, "reservations that took a block")                        \
 	X(reserve_migrated, "reservations that moved data away first")         \
 	X(reserve_busy, "reservations that failed: data cannot move")          \
 	X(release, "blocks given back")                                        \
+	X(page_release, "data pages that gave up their tag storage")           \
 	X(claimed, "tag storage pages caught as they were freed")              \
 	X(alloc_other_page, "tagged allocations that took another page")       \
 	X(alloc_searched, "tagged allocations served by a search")             \

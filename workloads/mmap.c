@@ -228,7 +228,7 @@ static void mmap_run(struct run *r)
 	expect_range(r, end.release - start.release, blocks, UINT64_MAX,
 		     "the blocks were given back");
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
-	expect_range(r, end.reserved_pages_max, start.reserved_pages + a.pages, UINT64_MAX,
+	expect_range(r, end.blocks_reserved_max, full.blocks_reserved, end.blocks,
 		     "the high-water mark saw them");
 }
 

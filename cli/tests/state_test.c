@@ -67,8 +67,8 @@ TEST_F(reader, summary)
 		EXPECT_EQ(1000 + i, state_counter_value(&s, &state_counters[i]))
 			TH_LOG("%s", state_counters[i].name);
 	}
-	EXPECT_EQ(1009, s.reserved_pages);
-	EXPECT_EQ(1027, s.pin_moved);
+	EXPECT_EQ(1010, s.reserved_pages);
+	EXPECT_EQ(1028, s.pin_moved);
 }
 
 TEST_F(reader, regions)

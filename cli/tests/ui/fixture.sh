@@ -16,8 +16,8 @@ fx_summary() {
 	done
 	local k keys=(version policy reason generation regions block_pages blocks
 		blocks_available blocks_isolating blocks_reserved blocks_permanent
-		blocks_unusable reserved_pages reserved_pages_max reserve_ok reserve_joined
-		reserve_migrated reserve_busy release claimed alloc_other_page alloc_searched
+		blocks_unusable blocks_reserved_max reserved_pages reserve_joined reserve_ok
+		reserve_migrated reserve_busy release page_release claimed alloc_other_page alloc_searched
 		alloc_without foa_set foa_fault foa_replaced foa_replayed foa_sigbus
 		copy_refused moved_out pin_moved)
 	for k in "${keys[@]}"; do
