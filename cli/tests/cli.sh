@@ -147,7 +147,7 @@ import json, sys
 ev = [json.loads(line) for line in open(sys.argv[1])]
 states = [e["state"] for e in ev if "state" in e]
 assert len(states) == 3, len(states)
-assert states[0]["policy"] == "cma" and states[0]["reserved_pages"] == 1009 and states[0]["pin_moved"] == 1027
+assert states[0]["policy"] == "cma" and states[0]["reserved_pages"] == 1010 and states[0]["pin_moved"] == 1028
 END
 ok "JSON carries the state at each step and at the end" $?
 
@@ -234,18 +234,18 @@ ok "state: blocks" $?
 sed 's/ 8192$/ 64/; s/ 8192 2048$/ 64 36/' "$fixtures/regions" >"$dir/regions"
 cp -r "$fixtures" "$dir/fix" && cp "$dir/regions" "$dir/fix/regions"
 export TAGSCOPE_DEBUGFS=$dir/fix
-run 0 "$t" state && says "policy               cma" "reserved_pages       1009" "fdpcirPufdpcirPu" "region 1"
+run 0 "$t" state && says "policy               cma" "reserved_pages       1010" "fdpcirPufdpcirPu" "region 1"
 ok "state: summary and map" $?
 run 0 "$t" state --json && python3 - "$dir/out" <<'END' 2>"$dir/err"
 import json, sys
 s = json.load(open(sys.argv[1]))
-assert s["policy"] == "cma" and s["pin_moved"] == 1027
+assert s["policy"] == "cma" and s["pin_moved"] == 1028
 assert [r["blocks"] for r in s["region"]] == [64, 36]
 assert s["region"][1]["map"][0] == [64, 1, "f"], s["region"][1]["map"][0]
 assert sum(run[1] for r in s["region"] for run in r["map"]) == 100
 END
 ok "state: JSON" $?
-run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1009"
+run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1010"
 ok "watch: lines" $?
 echo "version 2" >"$dir/fix/summary"
 run 3 "$t" state && complains "$dir/fix/summary" "version 2"
