@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "place.h"
 #include "scenario.h"
 
 /* Pages lie on per-CPU lists for a while after they are freed. */
@@ -62,7 +63,7 @@ static int by_number(const void *a, const void *b)
 static size_t expect_storage(struct run *r, const struct area *a)
 {
 	size_t without = 0, in_storage = 0, untagged = 0, unreserved = 0, short_count = 0;
-	size_t nr_blocks = 0, raw_wrong = 0, ldg_wrong = 0;
+	size_t nr_blocks = 0, raw_wrong = 0, ldg_wrong = 0, misplaced = 0;
 	int64_t *blocks = calloc(a->pages, sizeof(*blocks));
 
 	if (!blocks)
@@ -72,6 +73,7 @@ static size_t expect_storage(struct run *r, const struct area *a)
 		struct state_tags tags = tags_now(r, 0, touched(a, i));
 
 		blocks[i] = page.block;
+		misplaced += page.block != pfn_block(r, page.pfn);
 		without += !page.has_storage;
 		in_storage += page.in_tag_storage;
 		untagged += !page.tagged;
@@ -102,6 +104,7 @@ static size_t expect_storage(struct run *r, const struct area *a)
 	expect_eq_u64(r, without, 0, "every touched page has tag storage");
 	expect_eq_u64(r, untagged, 0, "the kernel knows every touched page as tagged");
 	expect_eq_u64(r, unreserved, 0, "every touched page's block is reserved");
+	expect_eq_u64(r, misplaced, 0, "each page's block is where its region has it");
 	expect_eq_u64(r, short_count, 0, "each block counts all of the program's pages in it");
 	expect_eq_u64(r, in_storage, 0, "no touched page is itself part of tag storage");
 	expect_eq_u64(r, ldg_wrong, 0, "the kernel reads the tags that the program set");
