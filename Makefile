@@ -8,7 +8,7 @@ DEMO_TEXT := tagscope run mmap
 
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
-.PHONY: help demo check check-quick check-long check-series bench lint deps have-deps tagscope-host tagscope-arm64 clean
+.PHONY: help demo check check-quick check-long check-series check-kselftest check-mutants bench lint deps have-deps tagscope-host tagscope-arm64 clean
 
 help:
 	@echo 'make demo           from nothing to the guided tour in the machine'
@@ -16,6 +16,8 @@ help:
 	@echo 'make check-quick    only the tests that need neither a kernel nor the machine'
 	@echo 'make check-long     what takes long or wants a quiet machine: the debug kernel, the'
 	@echo '                    kernel own MTE selftests against vanilla, the time of a warm start'
+	@echo 'make check-kselftest the kernel own selftests of MTE and mm, compared with vanilla'
+	@echo 'make check-mutants  kernels broken on purpose: each is noticed (hours the first time)'
 	@echo 'make bench          instructions per page, against vanilla'
 	@echo 'make check-series   every patch by itself: applies, style, builds on and off (hours)'
 	@echo 'make lint           only the checks of scripts and sources'
@@ -37,6 +39,13 @@ check-quick:
 
 check-long: have-deps
 	@TAGSCOPE_TESTS='$(CURDIR)/scripts/tests-long' scripts/check
+
+check-kselftest: have-deps
+	@scripts/kselftest
+
+# The scenarios have to be in the machine.
+check-mutants: have-deps tagscope-arm64
+	@scripts/mutants
 
 bench: have-deps
 	@scripts/bench
