@@ -233,7 +233,8 @@ static void both_write(struct run *r, size_t n)
 	s = summary_now(r);
 	area_free(r, &t.a);
 	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none of them has");
-	expect_range(r, summary_now(r).release, s.release + 1, UINT64_MAX, "blocks were given back");
+	expect_range(r, summary_now(r).release, s.release + 1, UINT64_MAX,
+		     "blocks were given back");
 }
 
 /* ---- The parent lets go first ------------------------------------------------ */
@@ -275,7 +276,8 @@ static void parent_lets_go(struct run *r, size_t n)
 		      "each page of the heir has tag storage");
 	gate_open(h.alone);
 	expect_role_done(r, c, WAIT_MS);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "when the heir is gone, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	       "when the heir is gone, all is given back");
 	free(h.a.v);
 }
 
@@ -357,7 +359,8 @@ static void many_children(struct run *r, size_t n, unsigned int children)
 	for (unsigned int i = 0; i < children; i++)
 		expect_role_done(r, child[i], WAIT_MS);
 	area_free(r, &c->a);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "when all are gone, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	       "when all are gone, all is given back");
 }
 
 /* ---- vfork ---------------------------------------------------------------------- */
@@ -385,10 +388,13 @@ static void vforked(struct run *r)
 
 	step(r,
 	     "A child made by vfork() works in its parent's memory: the tags it sets are the parent's, and nothing is copied.");
-	expect_eq_u64(r, (uint64_t)tag_in_vfork(a.base, page_size(), 9), 0, "the child of vfork ended well");
-	expect_intact(r, tags_check_same(a.base, page_size(), 9), "the parent has the tags that it set");
+	expect_eq_u64(r, (uint64_t)tag_in_vfork(a.base, page_size(), 9), 0,
+		      "the child of vfork ended well");
+	expect_intact(r, tags_check_same(a.base, page_size(), 9),
+		      "the parent has the tags that it set");
 	expect_eq_u64(r, page_now(r, 0, a.base).pfn, pfn, "in the very same page");
-	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, 4, "no page was copied");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, 4,
+		      "no page was copied");
 	area_free(r, &a);
 	expect(r, reserved_pages_settle(r, start.reserved_pages), "after vfork, all is given back");
 }
@@ -440,7 +446,8 @@ static void forked_while_pending(struct run *r, size_t n)
 		without += (mine.foa && mine.has_storage) || (!other.foa && !other.has_storage);
 	}
 	expect_range(r, foa, n / 2, n, "after fork, pages are inaccessible in both");
-	expect_eq_u64(r, without, 0, "what is accessible has tag storage, and what is not has none");
+	expect_eq_u64(r, without, 0,
+		      "what is accessible has tag storage, and what is not has none");
 
 	step(r,
 	     "The child reads them: each page gets tag storage, once, for both.");
@@ -458,7 +465,8 @@ static void forked_while_pending(struct run *r, size_t n)
 	}
 	expect_role_done(r, c, WAIT_MS);
 	expect_contents(r, &p.a, "the parent", "after both wrote to what was inaccessible");
-	expect_eq_u64(r, bad_storage(r, 0, &p.a), 0, "the parent's pages have tag storage at the end");
+	expect_eq_u64(r, bad_storage(r, 0, &p.a), 0,
+		      "the parent's pages have tag storage at the end");
 	area_free(r, &p.a);
 	expect(r, reserved_pages_settle(r, start.reserved_pages),
 	       "of what was inaccessible, all is given back");
@@ -493,7 +501,7 @@ static const struct scenario cow_scenario = {
 	.params = PARAMS(
 		P_UINT("pages", "64", 8, 65536, "how many pages are shared"),
 		P_UINT("children", "4", 1, MAX_CHILDREN, "how many children write at once")),
-	.needs = NEED_DRAM_TAGS,
+	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 180,
 	.roles = ROLES(&child_role),

@@ -133,7 +133,8 @@ static void make_taggable(struct run *r, struct set *s)
 		      s->name);
 	expect_eq_u64(r, with, 0, "%s: none has tag storage yet, or is tagged", s->name);
 	expect_eq_u64(r, moved, 0, "%s: mprotect() moves no page", s->name);
-	expect_eq_u64(r, end.reserved_pages, start.reserved_pages, "%s: mprotect() reserves nothing",
+	expect_eq_u64(r, end.reserved_pages, start.reserved_pages,
+		      "%s: mprotect() reserves nothing",
 		      s->name);
 	expect_range(r, end.foa_set - start.foa_set, s->n, UINT64_MAX,
 		     "%s: entries made inaccessible were counted", s->name);
@@ -332,7 +333,8 @@ static void free_blocks(struct run *r, size_t n)
 	zero = page_now(r, 0, area + n * page_size());
 	expect(r, zero.has_storage && zero.tagged && zero.block_state == BLOCK_RESERVED,
 	       "zero page: written to, it is a tagged page of the program's own");
-	expect_eq_u64(r, tag_load(area + n * page_size()), 7, "zero page: the tag that was set is there");
+	expect_eq_u64(r, tag_load(area + n * page_size()), 7,
+		      "zero page: the tag that was set is there");
 
 	step(r,
 	     "All is unmapped, and the storage given back.");
@@ -488,7 +490,7 @@ static const struct scenario mprotect_scenario = {
 		P_UINT("pages", "64", 8, 4096, "how many pages of each kind are made taggable"),
 		P_UINT("storage_pages", "64", 0, 4096,
 		       "how many pages that lie in tag storage; 0: do not fill memory")),
-	.needs = NEED_DRAM_TAGS,
+	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
 	.run = mprotect_run,

@@ -472,6 +472,15 @@ static void fill_memory(struct all *a, unsigned int round)
 	ballast_shrink(a->r, a->b, 2 * a->reserve + a->room);
 }
 
+static uint64_t tagged_so_far(const struct pressure *p)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < p->nr_taggers; i++)
+		n += __atomic_load_n(&p->tagger[i].tagged, __ATOMIC_RELAXED);
+	return n;
+}
+
 static void one_round(struct all *a, unsigned int round, uint64_t ms)
 {
 	struct run *r = a->r;
@@ -503,7 +512,9 @@ static void one_round(struct all *a, unsigned int round, uint64_t ms)
 	a->p->stop = 0;
 	begin(a, CHURN);
 	until = now_ns() + ms * 1000000;
-	while (now_ns() < until)
+	/* On a slow machine it takes longer until enough has happened. */
+	while (now_ns() < until || (tagged_so_far(a->p) < a->p->tagger_pages * (round + 1) / 2 &&
+				    now_ns() < until + PHASE_MS * 1000000ULL))
 		sleep_ms(50);
 	a->p->stop = 1;
 	finish(a);
@@ -563,7 +574,8 @@ static void verdicts(struct all *a)
 	}
 	expect_intact(a->r, data, "the data is intact in tagged memory");
 	expect_intact(a->r, tags, "the tags are those the programs set");
-	expect_range(a->r, tagged, a->p->tagger_pages, UINT64_MAX, "tagged memory came and went");
+	expect_range(a->r, tagged, a->p->tagger_pages / 2, UINT64_MAX,
+		     "tagged memory came and went");
 	measure(a->r, "pages_checked", "pages", (double)checked);
 	measure(a->r, "pages_tagged", "pages", (double)tagged);
 	measure(a->r, "pages_given_back", "pages", (double)freed);
@@ -578,9 +590,13 @@ static void pressure_run(struct run *r)
 	uint64_t tagged, storage;
 	char why[1024];
 
-	if (a.state && (!have_tag_storage(&start, why, sizeof(why)) ||
-			!have_dram_tags(why, sizeof(why))))
+	if (a.state && !have_tag_storage(&start, why, sizeof(why)))
 		skip(r, "%s (state=no checks data and tags alone, on any kernel)", why);
+	if (a.state && !have_dram_tags(why, sizeof(why))) {
+		note(r, "%s", why);
+		/* Then tags and data could not meet, whatever the kernel does. */
+		require(r, false, "tags are in DRAM, where the device tree says");
+	}
 	a.reserve = memory_reserve(r);
 	tagged = m.total / 100 * param_u64(r, "tagged");
 	/* At worst each tagged page costs a block, whose data needs another place. */
@@ -626,7 +642,7 @@ static const struct scenario pressure_scenario = {
 		"One wrong byte or tag, anywhere, fails it. It trusts nothing that the kernel says of itself: with state=no it runs on any kernel.",
 	.groups = "stress",
 	.params = PARAMS(
-		P_UINT("seconds", "20", 1, 86400, "how long tagged memory comes and goes, in all"),
+		P_UINT("seconds", "10", 1, 86400, "how long tagged memory comes and goes, in all"),
 		P_UINT("rounds", "2", 1, 1000, "how often memory is filled anew"),
 		P_UINT("workers", "2", 1, MAX_WORKERS, "processes that tag memory"),
 		P_UINT("tagged", "4", 1, 20, "tagged at most, percent of memory"),

@@ -165,7 +165,8 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 		fill_data(t.plain, n, t.data);
 		for (size_t i = 0; i < n; i++)
 			storage += page_now(r, 0, t.plain + i * page_size()).has_storage;
-		expect_eq_u64(r, storage, 0, "memfd: data of an untagged mapping has no tag storage");
+		expect_eq_u64(r, storage, 0,
+			      "memfd: data of an untagged mapping has no tag storage");
 		expect_eq_u64(r, summary_now(r).reserved_pages, start.reserved_pages,
 			      "memfd: it reserves nothing");
 
@@ -204,7 +205,8 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	c = role_spawn(r, &other_role, other_side, &t);
 	gate_open(t.go);
 	must_wait(r, t.set);
-	expect_intact(r, check_tags(t.tagged, n, t.tags2), "%s: tags set by the other are seen here",
+	expect_intact(r, check_tags(t.tagged, n, t.tags2),
+		      "%s: tags set by the other are seen here",
 		      t.kind);
 	expect_eq_u64(r, bad_storage(r, t.tagged, n), 0,
 		      "%s: those tags are in tag storage", t.kind);
@@ -225,9 +227,11 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 			bail_errno(r, "munmap");
 		expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, n,
 			      "memfd: without a tagged mapping the pages keep their storage");
-		expect_intact(r, check_data(t.plain, n, t.data + 1), "memfd: the data is still there");
+		expect_intact(r, check_data(t.plain, n, t.data + 1),
+			      "memfd: the data is still there");
 		t.tagged = map_fd(r, t.fd, len, true);
-		expect_intact(r, check_tags(t.tagged, n, t.tags2), "memfd: a new mapping finds the tags");
+		expect_intact(r, check_tags(t.tagged, n, t.tags2),
+			      "memfd: a new mapping finds the tags");
 
 		step(r,
 		     "A hole is punched into the memfd: those pages are freed, and their storage with them.");
@@ -243,7 +247,8 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	}
 	if (munmap(t.tagged, len))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "%s: unmapped and closed, all is given back",
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	       "%s: unmapped and closed, all is given back",
 	       t.kind);
 }
 
@@ -377,7 +382,8 @@ static void races(struct run *r, size_t n, unsigned int rounds)
 			expect_range(r, summary_now(r).foa_fault - faults, (uint64_t)n * rounds,
 				     UINT64_MAX, "race for %s: they took faults", start_names[how]);
 	}
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "after the races, all is given back");
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	       "after the races, all is given back");
 }
 
 static void shared_run(struct run *r)
@@ -408,7 +414,7 @@ static const struct scenario shared_scenario = {
 		P_UINT("pages", "64", 2, 65536, "how many pages are shared"),
 		P_UINT("race_pages", "128", 1, 4096, "pages that are raced for, in a round"),
 		P_UINT("rounds", "8", 1, 100000, "rounds of the race, for each kind of page")),
-	.needs = NEED_DRAM_TAGS,
+	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
 	.roles = ROLES(&other_role, &racer_role),

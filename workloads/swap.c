@@ -241,7 +241,8 @@ static void forked(struct run *r, const struct area *a, uint64_t start)
 	expect_pages(r, a, 0, 1, "in the parent");
 	expect_role_done(r, c, WAIT_MS);
 	expect_pages(r, a, 0, 1, "in the parent, after the child");
-	expect(r, reserved_pages_settle(r, start + a->n), "only the parent's pages have tag storage at the end");
+	expect(r, reserved_pages_settle(r, start + a->n),
+	       "only the parent's pages have tag storage at the end");
 }
 
 static void dropped(struct run *r, const struct area *a, uint64_t start)
@@ -255,7 +256,8 @@ static void dropped(struct run *r, const struct area *a, uint64_t start)
 	for (size_t i = 0; i < a->n; i++)
 		*(volatile char *)page_at(a, i) = 1;
 	expect_intact(r, tags_check_same(a->base, area_len(a), 0), "the tags of new pages are 0");
-	expect_eq_u64(r, summary_now(r).reserved_pages - start, a->n, "the new pages have tag storage");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, a->n,
+		      "the new pages have tag storage");
 	for (size_t i = 0; i < a->n; i++)
 		fill_page(a, i);
 }
@@ -387,7 +389,8 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), a->n, "all pages are in memory");
 	expect_range(r, reserved - start, a->n - a->n / 5, a->n, "what has tags has tag storage");
 	expect_pages(r, a, 0, 1, "after swapoff");
-	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0, "after swapoff, the tags are in tag storage");
+	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0,
+		      "after swapoff, the tags are in tag storage");
 }
 
 static void swap_run(struct run *r)
@@ -432,7 +435,7 @@ static const struct scenario swap_scenario = {
 		P_UINT("pages", "128", 10, 65536, "how many pages are swapped"),
 		P_UINT("rounds", "4", 0, 1000,
 		       "how often they go out and in with changes between")),
-	.needs = NEED_DRAM_TAGS | NEED_ZRAM,
+	.needs = NEED_TAG_STORAGE | NEED_ZRAM,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
 	.roles = ROLES(&child_role),
