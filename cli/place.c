@@ -77,6 +77,20 @@ int64_t pfn_block(struct run *r, uint64_t pfn)
 	return -1;
 }
 
+uint64_t pfn_middle(struct run *r)
+{
+	uint64_t first = UINT64_MAX, end = 0;
+
+	read_regions(r);
+	for (size_t i = 0; i < nr_regions; i++) {
+		if (regions[i].mem_base < first)
+			first = regions[i].mem_base;
+		if (regions[i].mem_base + regions[i].mem_size > end)
+			end = regions[i].mem_base + regions[i].mem_size;
+	}
+	return (first + (end - first) / 2) / page_size();
+}
+
 size_t pages_per_block(struct run *r)
 {
 	return (size_t)summary_now(r).block_pages * STATE_DATA_PER_TAG;

@@ -33,6 +33,8 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n);
 
 /* Whether this page frame is part of a tag storage region (a copy of "regions" is kept). */
 bool pfn_in_tag_storage(struct run *r, uint64_t pfn);
+/* The page frame in the middle of the memory that has tag storage. */
+uint64_t pfn_middle(struct run *r);
 /* The block that has this page frame's tags; -1 if there is none. */
 int64_t pfn_block(struct run *r, uint64_t pfn);
 /* Data pages whose tags share a block: 32 for each page of a block. */

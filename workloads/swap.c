@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* workloads/swap.c: tagged memory is swapped out to zram, and comes back. */
+/* workloads/swap.c: tagged memory is swapped out, and comes back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -150,7 +150,7 @@ static void out_and_in(struct run *r, const struct area *a, uint64_t start)
 	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0, "the tags are in tag storage");
 
 	step(r,
-	     "It asks the kernel to swap all of them out. The data goes to zram, and the kernel keeps the tags aside; so the pages are freed, and their tag storage is, too.");
+	     "It asks the kernel to swap all of them out. The data goes to swap, and the kernel keeps the tags aside; so the pages are freed, and their tag storage is, too.");
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out");
 	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), 0, "none of them is in memory");
 	expect(r, reserved_pages_settle(r, start), "swapped out, they have no tag storage");
@@ -424,7 +424,7 @@ static void swap_run(struct run *r)
 static const struct scenario swap_scenario = {
 	.name = "swap",
 	.kind = SCENARIO_WORKLOAD,
-	.summary = "tagged memory swapped out to zram and in again, with its tags",
+	.summary = "tagged memory swapped out and in again, with its tags",
 	.explanation =
 		"When a tagged page is swapped out, its tags have to be kept somewhere else, and its tag storage becomes free for data. "
 		"When it comes back it is another page, so storage for its tags is needed in another place, and at a moment when memory is scarce. "
