@@ -916,7 +916,7 @@ static const struct scenario kvm_scenario = {
 	.groups = "kvm",
 	.params = PARAMS(
 		P_ENUM("only", "all", "all|kinds|guest|huge|stolen|pinned",
-		       "one part: kinds of memory, MTE in the guest, huge pages, memory taken away, pins"),
+		       "one part: kinds of memory, MTE in the guest, huge pages, zapping, pins"),
 		P_UINT("pages", "40", 2, 400, "pages of each kind of memory the guest uses"),
 		P_UINT("rounds", "20", 1, 100000,
 		       "how often the guest uses memory that is taken away")),

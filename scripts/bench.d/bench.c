@@ -216,7 +216,8 @@ static void blocks_tell(const char *name, unsigned long pages)
 static char *map_at(char *where, size_t size, int prot, int advice)
 {
 	char *p = mmap(where, size, PROT_READ | PROT_WRITE | prot,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (where ? MAP_FIXED_NOREPLACE : 0),
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			       (where ? MAP_FIXED_NOREPLACE : 0),
 		       -1, 0);
 
 	if (p == MAP_FAILED)
