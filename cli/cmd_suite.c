@@ -29,7 +29,7 @@ static const char help[] =
 	"Examples:\n"
 	"  tagscope suite --format junit --output results.xml\n"
 	"  tagscope suite --kind adversary\n"
-	"  tagscope suite --matrix pages=8,32,1024 --matrix layout=sparse,dense 'm*'\n";
+	"  tagscope suite --matrix pages=8,32,1024 --matrix layout=sparse,dense mmap\n";
 
 struct axis {
 	char *param, *values;	/* values: "a,b,c" */
