@@ -380,6 +380,7 @@ static void huge_page(struct run *r)
 	       "huge page: a load from what failed is SIGBUS");
 	expect(r, page_now(r, 0, area_page(&a, moves_at)).pfn != bad[1],
 	       "huge page: the part that was taken out of use has moved");
+	expect(r, !pfn_now(r, bad[1]).has_storage, "huge page: where it was has no tag storage");
 	for (size_t i = 0; i < HUGE_PAGES; i++) {
 		struct area one = { .base = area_page(&a, i), .n = 1 };
 
