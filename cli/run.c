@@ -589,9 +589,9 @@ struct role_end role_wait(struct run *r, struct child *c, unsigned int ms)
 		end.status = WEXITSTATUS(c->wstatus);
 	if (WIFSIGNALED(c->wstatus))
 		end.signal = WTERMSIG(c->wstatus);
-	/* It ended the scenario; the runner is about to kill us. */
-	if (end.status == RUN_EXIT_ENDED)
-		pause();
+	/* It ended the scenario; the runner is about to kill us. pause() may be filtered. */
+	while (end.status == RUN_EXIT_ENDED)
+		sleep_ms(1000);
 	return end;
 }
 

@@ -202,9 +202,11 @@ ok "--step and q" $?
 # A signal ends it all, and is a failure.
 "$t" run hangs passes >"$dir/out" 2>"$dir/err" &
 pid=$!
-sleep 0.4
-kill -INT $pid 2>/dev/null || kill -TERM $pid
-kill -TERM $pid 2>/dev/null
+for ((i = 0; i < 200; i++)); do
+	grep -q KTAP "$dir/out" && break
+	sleep 0.1
+done
+kill -TERM $pid
 rc=0
 wait $pid || rc=$?
 ((rc == 1)) && says "interrupted" && ! grep -q 'ok 2' "$dir/out"
