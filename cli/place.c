@@ -215,16 +215,6 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n)
 #define SETTLE_MS 5000
 #define MAX_NOTES 4
 
-void drain_lru(struct run *r)
-{
-	static const char path[] = "/proc/sys/vm/drop_caches";
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, "1", 1) != 1)
-		bail_errno(r, "%s", path);
-	close(fd);
-}
-
 static void note_pages_of_block(struct run *r, uint64_t block, unsigned int *left)
 {
 	for (size_t i = 0; i < nr_regions; i++) {
@@ -263,7 +253,7 @@ bool reserved_pages_settle(struct run *r, uint64_t want)
 {
 	if (eventually(100, summary_now(r).reserved_pages == want))
 		return true;
-	drain_lru(r);
+	settle(r);
 	if (eventually(SETTLE_MS, summary_now(r).reserved_pages == want))
 		return true;
 	note_pages_with_storage(r);

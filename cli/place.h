@@ -41,12 +41,6 @@ int64_t pfn_block(struct run *r, uint64_t pfn);
 size_t pages_per_block(struct run *r);
 
 /*
- * Have all CPUs put on the LRU what they have collected for it: until then a page
- * cannot be reclaimed, or even freed. Clean page cache is dropped, too.
- */
-void drain_lru(struct run *r);
-
-/*
  * Wait until so many pages have tag storage; true if that comes true. A page that was
  * freed may be held back by a CPU for a while, in a batch to be put on the LRU, so the
  * kernel is asked to empty these. If it does not come true, notes tell which pages

@@ -430,15 +430,25 @@ struct state_tags tags_now(struct run *r, pid_t pid, const void *addr)
 	return tags;
 }
 
+#define DROP_CACHES "/proc/sys/vm/drop_caches"
+
+/* Of all that drains the batches of all CPUs this has the least side effects. */
+static bool drop_caches(void)
+{
+	int fd = open(DROP_CACHES, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, "1\n", 2) == 2;
+	int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return done;
+}
+
 void settle(struct run *r)
 {
-	static const char path[] = "/proc/sys/vm/drop_caches";
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	/* Of all that drains the batches of all CPUs this has the least side effects. */
-	if (fd < 0 || write(fd, "1\n", 2) != 2)
-		bail_errno(r, "%s", path);
-	close(fd);
+	if (!drop_caches())
+		bail_errno(r, "%s", DROP_CACHES);
 }
 
 uint64_t switch_get(struct run *r, const char *name)
@@ -759,22 +769,6 @@ struct probe probe_store(volatile void *p, uint8_t value)
 
 /* ---- The scenario's process -------------------------------------------------- */
 
-/*
- * Pages that others have freed may wait in batches of the kernel, with their tag
- * storage. Freed while a scenario runs, they would be in its counts.
- */
-static void drain_batches(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-
-	/* Without the right to do so a scenario has to live with it. */
-	if (fd < 0)
-		return;
-	if (write(fd, "1\n", 2) != 2)
-		perror("drop_caches");
-	close(fd);
-}
-
 void run_child(const struct run_params *params, uint64_t seed, struct run_control *control)
 {
 	const struct scenario *s = params->scenario;
@@ -792,8 +786,12 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	setrlimit(RLIMIT_CORE, &no_core);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	catch_crashes(&r);
-	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS))
-		drain_batches();
+	/*
+	 * Pages that others have freed may wait in batches, with their tag storage: freed
+	 * while this runs, they would be in its counts. Who may not do it has no counts.
+	 */
+	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS) && !drop_caches())
+		perror(DROP_CACHES);
 	if (s->syscalls) {
 		const char *const *lists[16] = { confine_role_base, confine_scenario_base,
 						 SYSCALLS("sendto", "sendmsg"), s->syscalls };

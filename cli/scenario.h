@@ -225,9 +225,11 @@ struct state_tags tags_now(struct run *r, pid_t pid, const void *addr);
 bool page_present(struct run *r, pid_t pid, const void *addr, struct state_page *page);
 
 /*
- * Empty the kernel's per-CPU batches of pages. Before it, a page that was unmapped or
- * dropped may stay allocated for any time, and its tag storage with it, because a CPU
- * that has nothing to do holds it in a batch. Drops clean page cache as well. Root only.
+ * Empty the kernel's per-CPU batches of pages, those to be put on the LRU, too. Before
+ * it, a page that was unmapped or dropped may stay allocated for any time, and its tag
+ * storage with it, because a CPU that has nothing to do holds it in a batch; and a page
+ * that is not on the LRU yet cannot be reclaimed or moved. Drops clean page cache as
+ * well. Root only.
  */
 void settle(struct run *r);
 

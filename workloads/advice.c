@@ -222,7 +222,7 @@ static void advised(struct run *r, size_t n)
 		bail_errno(r, "MADV_FREE");
 	for (size_t i = 0; i < n / 4; i++)
 		pattern_fill(area_page(&a, i), page_size(), a.data, i);
-	drain_lru(r);
+	settle(r);
 	/* Reclaims what is clean; what is in use goes to swap if there is some. */
 	advise(r, &a, MADV_PAGEOUT, "MADV_PAGEOUT");
 	for (size_t i = 0; i < n; i++) {

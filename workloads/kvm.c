@@ -229,7 +229,7 @@ static bool swap_out(struct run *r, char *p, size_t n)
 		advise(r, p, n * page_size(), MADV_PAGEOUT);
 		if (!pages_present(r, 0, p, n) && summary_now(r).reserved_pages + n <= before)
 			return true;
-		drain_lru(r);
+		settle(r);
 	} while (now_ns() < until);
 	return false;
 }
@@ -851,7 +851,7 @@ static void pinned(struct run *r, struct vmm *v)
 		bail_errno(r, "memory");
 	b = ballast_new(r);
 	n = ballast_into_tag_storage(r, b, want, (uint64_t)128 << 20, pages, want);
-	drain_lru(r);
+	settle(r);
 	take_stored(r, pages, n, &next, some, STORED);
 	moved_out(r, v, some, STORED, true);
 	take_stored(r, pages, n, &next, some, STORED);

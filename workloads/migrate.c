@@ -146,7 +146,7 @@ static void compacted(struct run *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		was[i] = page_now(r, 0, page[i]).pfn;
 	for (unsigned int k = 0; k < 16 && !moved; k++) {
-		drain_lru(r);
+		settle(r);
 		if (!compact())
 			skip(r, "this kernel has no compaction");
 		for (size_t i = 0; i < n; i++)

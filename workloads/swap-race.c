@@ -133,7 +133,7 @@ static void round_of(struct run *r, struct race *c, uint64_t start, uint64_t *st
 	struct child *child[RACERS];
 
 	area_write(r, &c->tagged);
-	drain_lru(r);
+	settle(r);
 	/* Shared pages leave nothing in the page table; that none has storage tells. */
 	if (!eventually(10000, !madvise(c->tagged.base, area_len(&c->tagged), MADV_PAGEOUT) &&
 			summary_now(r).reserved_pages <= start + c->n / 8))

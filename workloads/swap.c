@@ -111,7 +111,7 @@ static bool page_out(struct run *r, const char *p, size_t n)
 			bail_errno(r, "MADV_PAGEOUT");
 		if (pages_swapped(r, 0, p, n) == n)
 			return true;
-		drain_lru(r);
+		settle(r);
 	} while (now_ns() < until);
 	return false;
 }
@@ -315,7 +315,7 @@ static void by_untagged_mapping(struct run *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		fill_page(&a, i);
 	/* A shared page that was swapped out leaves nothing in the page table. */
-	drain_lru(r);
+	settle(r);
 	require(r, eventually(10000, !madvise(a.base, area_len(&a), MADV_PAGEOUT) &&
 			      summary_now(r).reserved_pages == start),
 		"the memfd is swapped out, and has no tag storage");

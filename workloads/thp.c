@@ -146,7 +146,7 @@ static bool collapse(struct run *r, const struct huge *h, const char *what)
 {
 	/* A page of it may wait on some CPU to be put on the LRU, and then cannot move. */
 	bool done = eventually(5000, !madvise(h->p, HUGE_SIZE, MADV_COLLAPSE) ||
-				     (drain_lru(r), false));
+				     (settle(r), false));
 
 	return expect(r, done, "%s: it can be collapsed to a huge page", what);
 }
@@ -244,7 +244,7 @@ static void by_mprotect(struct run *r, uint64_t start)
 
 static bool swapped_out(struct run *r, const struct huge *h)
 {
-	drain_lru(r);
+	settle(r);
 	if (madvise(h->p, HUGE_SIZE, MADV_PAGEOUT))
 		bail_errno(r, "MADV_PAGEOUT");
 	return pages_swapped(r, 0, h->p, HUGE_PAGES) == HUGE_PAGES;
