@@ -14,10 +14,6 @@
 #include "place.h"
 #include "siege.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define MIB ((uint64_t)1 << 20)
 #define NS_PER_MS 1000000ULL
 

@@ -21,10 +21,6 @@
 #define FRESH 8				/* pages that only the guest ever touches */
 #define STORED 64			/* pages that begin in tag storage */
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
 /* ---- What the guest should have in its memory ---------------------------- */
 
 /* Tags, a byte a granule, and data of some pages: what they should be, and what they are. */

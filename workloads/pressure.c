@@ -23,10 +23,6 @@
 #define SLOT_PAGES 64
 #define PHASE_MS 240000
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
 /* ---- What parent and roles share --------------------------------------------------- */
 
 enum phase { IDLE, FILL, CHURN, CHECK, END };

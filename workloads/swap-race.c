@@ -14,10 +14,6 @@
 #include "place.h"
 #include "scenario.h"
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
 #define WAIT_MS 300000
 #define RACERS 5
 

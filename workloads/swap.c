@@ -16,10 +16,6 @@
 #define WAIT_MS 60000
 #define RW (PROT_READ | PROT_WRITE)
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
 static const struct role child_role = {
 	.name = "child",
 	.summary = "inherits memory that is swapped out",

@@ -2,6 +2,7 @@
 /* workloads/thp.c: huge pages that are tagged: made, split, collapsed, copied, swapped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mman.h>	/* MADV_COLLAPSE */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,6 @@
 #define HUGE_PAGES (HUGE_SIZE / page_size())
 #define HUGE_ORDER 9
 #define WAIT_MS 60000
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 static const struct role child_role = {
 	.name = "child",

@@ -38,9 +38,6 @@
 #ifndef PROT_MTE
 #define PROT_MTE 0x20
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 #define PAGE 4096UL
 #define HUGE_PAGE (2UL << 20)
