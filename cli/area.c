@@ -98,23 +98,7 @@ void area_expect(struct run *r, const struct area *a, const char *when)
 
 size_t area_bad_storage(struct run *r, pid_t pid, const struct area *a)
 {
-	size_t bad = 0;
-
-	for (size_t i = 0; i < a->n; i++) {
-		struct state_page page;
-		struct state_tags tags;
-
-		if (!page_present(r, pid, area_page(a, i), &page)) {
-			bad++;
-			continue;
-		}
-		tags = tags_now(r, pid, area_page(a, i));
-		bad += !page.has_storage || !page.tagged || page.foa || page.in_tag_storage ||
-		       (page.block_state != BLOCK_RESERVED &&
-			page.block_state != BLOCK_PERMANENT) ||
-		       !tags.valid || !tags.has_raw || !state_tags_agree(&tags);
-	}
-	return bad;
+	return tags_not_stored(r, pid, a->base, a->n, STORED_PERMANENT);
 }
 
 uint64_t *area_places(struct run *r, pid_t pid, const struct area *a)

@@ -41,9 +41,8 @@ struct mismatch area_check_tags(const struct area *a);
 void area_expect(struct run *r, const struct area *a, const char *when);
 
 /*
- * Of the pages of pid (0: the caller) in this range, those that do not have storage
- * for their tags, or whose tags in DRAM are not the same as the kernel reads them.
- * Pages that are not present count, too.
+ * Of the pages of pid (0: the caller) in this range, those whose tags are not kept where
+ * they should be: tags_not_stored() of place.h.
  */
 size_t area_bad_storage(struct run *r, pid_t pid, const struct area *a);
 

@@ -210,6 +210,61 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n)
 #define SETTLE_MS 5000
 #define MAX_NOTES 4
 
+/* What is wrong with how the tags of a page are stored; NULL: nothing. */
+static const char *not_stored(const struct state_page *page, const struct state_tags *tags,
+			      unsigned int may)
+{
+	if (!page->has_storage)
+		return "it has no tag storage";
+	if (!page->tagged)
+		return "it is not tagged";
+	if (page->in_tag_storage)
+		return "it lies in tag storage itself";
+	if (page->foa && !(may & STORED_FOA))
+		return "it faults on access";
+	if (page->block_state != BLOCK_RESERVED &&
+	    !(page->block_state == BLOCK_PERMANENT && may & STORED_PERMANENT))
+		return "its block is not reserved";
+	if (!tags->valid || !tags->has_raw)
+		return "the kernel does not tell its tags";
+	return state_tags_agree(tags) ? NULL : "the bytes in tag storage are not its tags";
+}
+
+/* The same of a page that may not be there. */
+static const char *why_not_stored(struct run *r, pid_t pid, const void *p, unsigned int may,
+				  struct state_tags *tags)
+{
+	struct state_page page;
+
+	if (!page_present(r, pid, p, &page))
+		return "it is not there";
+	*tags = tags_now(r, pid, p);
+	return not_stored(&page, tags, may);
+}
+
+bool tags_stored(struct run *r, pid_t pid, const void *p, unsigned int may,
+		 struct state_tags *tags)
+{
+	struct state_tags own;
+
+	return !why_not_stored(r, pid, p, may, tags ? tags : &own);
+}
+
+size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsigned int may)
+{
+	struct state_tags tags;
+	size_t bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *why = why_not_stored(r, pid, (const char *)p + i * page_size(), may,
+						 &tags);
+
+		if (why && !bad++)
+			note(r, "page %zu of %zu: %s", i, n, why);
+	}
+	return bad;
+}
+
 static void note_pages_of_block(struct run *r, uint64_t block, unsigned int *left)
 {
 	for (size_t i = 0; i < nr_regions; i++) {

@@ -41,6 +41,19 @@ int64_t pfn_block(struct run *r, uint64_t pfn);
 size_t pages_per_block(struct run *r);
 
 /*
+ * Whether the tags of this page of pid (0: the caller) are kept where they should be: it is
+ * there, tagged, in no tag storage itself, and not waiting for a fault on access; its
+ * block is reserved, on its behalf, too; and the bytes in DRAM are the tags as the kernel
+ * reads them, which go to *tags unless that is NULL. "may" lets through what can be right.
+ */
+#define STORED_PERMANENT 1u	/* the block is one that is never given back */
+#define STORED_FOA 2u		/* pid itself has no access yet; others use the page */
+bool tags_stored(struct run *r, pid_t pid, const void *p, unsigned int may,
+		 struct state_tags *tags);
+/* Of n pages, those of which that is not true; a note tells of the first. */
+size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsigned int may);
+
+/*
  * Wait until so many pages have tag storage; true if that comes true. A page that was
  * freed may be held back by a CPU for a while, in a batch to be put on the LRU, so the
  * kernel is asked to empty these. If it does not come true, notes tell which pages

@@ -93,20 +93,9 @@ static void area_free(struct run *r, struct area *a)
 	free(a->v);
 }
 
-/* What the kernel says of a page that pid has: storage, and those very tags in DRAM. */
 static size_t bad_storage(struct run *r, pid_t pid, const struct area *a)
 {
-	size_t bad = 0;
-
-	for (size_t i = 0; i < a->n; i++) {
-		struct state_page page = page_now(r, pid, page_at(a, i));
-		struct state_tags tags = tags_now(r, pid, page_at(a, i));
-
-		bad += !page.has_storage || !page.tagged || page.foa || page.in_tag_storage ||
-		       page.block_state != BLOCK_RESERVED || !tags.valid || !tags.has_raw ||
-		       !state_tags_agree(&tags);
-	}
-	return bad;
+	return tags_not_stored(r, pid, a->base, a->n, 0);
 }
 
 /* How many of the pages two processes have in common. */

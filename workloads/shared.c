@@ -76,28 +76,6 @@ static void fill_tags(char *p, size_t n, uint64_t seed)
 		tags_fill(p + i * page_size(), page_size(), seed, i);
 }
 
-/* Pages that lack storage, or whose tags in DRAM are not what LDG reads. */
-static size_t bad_storage(struct run *r, const char *p, size_t n)
-{
-	size_t bad = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const char *page_addr = p + i * page_size();
-		struct state_page page;
-		struct state_tags tags;
-
-		if (!page_present(r, 0, page_addr, &page)) {
-			bad++;
-			continue;
-		}
-		tags = tags_now(r, 0, page_addr);
-		bad += !page.has_storage || !page.tagged || page.in_tag_storage ||
-		       page.block_state != BLOCK_RESERVED || !tags.valid || !tags.has_raw ||
-		       !state_tags_agree(&tags);
-	}
-	return bad;
-}
-
 /* ---- One memory, mapped twice, and two processes --------------------------------- */
 
 struct twice {
@@ -191,7 +169,8 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, n,
 		      "%s: each page has tag storage", t.kind);
 	fill_tags(t.tagged, n, t.tags);
-	expect_eq_u64(r, bad_storage(r, t.tagged, n), 0, "%s: the tags are in tag storage", t.kind);
+	expect_eq_u64(r, tags_not_stored(r, 0, t.tagged, n, 0), 0,
+		      "%s: the tags are in tag storage", t.kind);
 	if (memfd) {
 		page = page_now(r, 0, t.plain);
 		expect(r, page.tagged && page.has_storage && !page.vma_tagged && !page.foa,
@@ -208,7 +187,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	expect_intact(r, check_tags(t.tagged, n, t.tags2),
 		      "%s: tags set by the other are seen here",
 		      t.kind);
-	expect_eq_u64(r, bad_storage(r, t.tagged, n), 0,
+	expect_eq_u64(r, tags_not_stored(r, 0, t.tagged, n, 0), 0,
 		      "%s: those tags are in tag storage", t.kind);
 	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, n,
 		      "%s: it takes no more storage for two", t.kind);
@@ -355,7 +334,7 @@ static void race_once(struct run *r, struct race *c, enum start_state how, uint6
 			*lost_data += *(uint8_t *)(p + g * MTE_GRANULE) != (uint8_t)(i + g);
 		}
 	}
-	*bad += bad_storage(r, c->base, c->n);
+	*bad += tags_not_stored(r, 0, c->base, c->n, 0);
 	if (munmap(c->base, len))
 		bail_errno(r, "munmap");
 	close(fd);

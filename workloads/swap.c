@@ -112,38 +112,18 @@ static bool page_out(struct run *r, const char *p, size_t n)
 	return false;
 }
 
-static size_t bad_storage(struct run *r, const char *p, size_t n, size_t step_)
-{
-	size_t bad = 0;
-
-	for (size_t i = 0; i < n; i += step_) {
-		const char *q = p + i * page_size();
-		struct state_page page;
-		struct state_tags tags;
-
-		if (!page_present(r, 0, q, &page)) {
-			bad++;
-			continue;
-		}
-		tags = tags_now(r, 0, q);
-		bad += !page.has_storage || !page.tagged || page.foa || page.in_tag_storage ||
-		       page.block_state != BLOCK_RESERVED || !tags.valid || !tags.has_raw ||
-		       !state_tags_agree(&tags);
-	}
-	return bad;
-}
-
 /* ---- Out and in again ------------------------------------------------------------- */
 
 static void out_and_in(struct run *r, const struct area *a, uint64_t start)
 {
+	size_t bad = 0;
 	uint64_t t;
 
 	step(r,
 	     "The program fills %zu tagged pages with data and tags. Every fifth page keeps tags of 0.",
 	     a->n);
 	expect_eq_u64(r, summary_now(r).reserved_pages - start, a->n, "each page has tag storage");
-	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0, "the tags are in tag storage");
+	expect_eq_u64(r, tags_not_stored(r, 0, a->base, a->n, 0), 0, "the tags are in tag storage");
 
 	step(r,
 	     "It asks the kernel to swap all of them out. The data goes to swap, and the kernel keeps the tags aside; so the pages are freed, and their tag storage is, too.");
@@ -156,8 +136,9 @@ static void out_and_in(struct run *r, const struct area *a, uint64_t start)
 	t = now_ns();
 	expect_pages(r, a, 0, 2, "swapped in by reading");
 	measure(r, "swap_in_and_check", "ns", (double)(now_ns() - t) / (double)((a->n + 1) / 2));
-	expect_eq_u64(r, bad_storage(r, a->base, a->n, 2), 0,
-		      "what came back has its tags in tag storage");
+	for (size_t i = 0; i < a->n; i += 2)
+		bad += !tags_stored(r, 0, page_at(a, i), 0, NULL);
+	expect_eq_u64(r, bad, 0, "what came back has its tags in tag storage");
 	expect_range(r, summary_now(r).reserved_pages - start, (a->n + 1) / 2, a->n,
 		     "what came back has tag storage, what is out has none");
 
@@ -281,7 +262,7 @@ static void tagged_while_out(struct run *r, size_t n)
 		m = pattern_check(page_at(&a, i), page_size(), seed, i);
 	expect_intact(r, m, "the untagged data came back");
 	expect_intact(r, tags_check_same(a.base, area_len(&a), 0), "its tags begin as 0");
-	expect_eq_u64(r, bad_storage(r, a.base, n, 1), 0, "it has tag storage now");
+	expect_eq_u64(r, tags_not_stored(r, 0, a.base, n, 0), 0, "it has tag storage now");
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
 	expect(r, reserved_pages_settle(r, start), "unmapped, it has none any more");
@@ -330,7 +311,7 @@ static void by_untagged_mapping(struct run *r, size_t n)
 	v = check_pages(&a, a.base, 0, 1);
 	expect_intact(r, v.data, "so does a tagged mapping");
 	expect_intact(r, v.tags, "which finds the tags, too");
-	expect_eq_u64(r, bad_storage(r, a.base, n, 1), 0, "the memfd has tag storage again");
+	expect_eq_u64(r, tags_not_stored(r, 0, a.base, n, 0), 0, "the memfd has tag storage again");
 	free(buf);
 	munmap(plain, area_len(&a));
 	munmap(a.base, area_len(&a));
@@ -385,7 +366,7 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), a->n, "all pages are in memory");
 	expect_range(r, reserved - start, a->n - a->n / 5, a->n, "what has tags has tag storage");
 	expect_pages(r, a, 0, 1, "after swapoff");
-	expect_eq_u64(r, bad_storage(r, a->base, a->n, 1), 0,
+	expect_eq_u64(r, tags_not_stored(r, 0, a->base, a->n, 0), 0,
 		      "after swapoff, the tags are in tag storage");
 }
 
