@@ -205,6 +205,38 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n)
 	return t.in_tag_storage;
 }
 
+/* Of n pages, those in memory; of a shared mapping also those that the caller does not map. */
+static size_t pages_in_memory(struct run *r, void *p, size_t n)
+{
+	unsigned char *in = malloc(n);
+	size_t sum = 0;
+
+	if (!in)
+		bail(r, "out of memory");
+	if (mincore(ptr_plain(p), n * page_size(), in))
+		bail_errno(r, "mincore");
+	for (size_t i = 0; i < n; i++)
+		sum += in[i] & 1;
+	free(in);
+	return sum;
+}
+
+bool swap_out(struct run *r, void *p, size_t n, unsigned int ms)
+{
+	uint64_t until = now_ns() + (uint64_t)ms * 1000000;
+
+	do {
+		if (madvise(p, n * page_size(), MADV_PAGEOUT))
+			bail_errno(r, "MADV_PAGEOUT");
+		if (!pages_in_memory(r, p, n))
+			return true;
+		/* Some may wait in a CPU's batch to be put on the LRU. */
+		settle(r);
+	} while (now_ns() < until);
+	note(r, "%zu of %zu pages are not swapped out", pages_in_memory(r, p, n), n);
+	return false;
+}
+
 /* ---- What has tag storage ----------------------------------------------------- */
 
 #define SETTLE_MS 5000

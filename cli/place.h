@@ -31,6 +31,13 @@ size_t pages_present(struct run *r, pid_t pid, const void *p, size_t n);
 size_t pages_swapped(struct run *r, pid_t pid, const void *p, size_t n);
 size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n);
 
+/*
+ * Have n pages from p of the caller, private or shared, swapped out; true once none of them
+ * is in memory any more, in the swap cache neither, within ms milliseconds. Others that
+ * map shared pages keep them in memory.
+ */
+bool swap_out(struct run *r, void *p, size_t n, unsigned int ms);
+
 /* Whether this page frame is part of a tag storage region (a copy of "regions" is kept). */
 bool pfn_in_tag_storage(struct run *r, uint64_t pfn);
 /* The page frame in the middle of the memory that has tag storage. */

@@ -205,19 +205,15 @@ static void advise(struct run *r, char *p, size_t len, int advice)
 		bail_errno(r, "madvise %d", advice);
 }
 
-/* Swap out n pages of the guest that have storage; true when they are out. */
-static bool swap_out(struct run *r, char *p, size_t n)
+/* Swap out n pages of the guest, all of which have storage. */
+static void must_swap_out(struct run *r, char *p, size_t n, const char *name, const char *when)
 {
 	uint64_t before = summary_now(r).reserved_pages;
-	uint64_t until = now_ns() + (uint64_t)WAIT_MS * 1000000;
 
-	do {
-		advise(r, p, n * page_size(), MADV_PAGEOUT);
-		if (!pages_present(r, 0, p, n) && summary_now(r).reserved_pages + n <= before)
-			return true;
-		settle(r);
-	} while (now_ns() < until);
-	return false;
+	require(r, swap_out(r, p, n, WAIT_MS), "%s: the guest's memory is swapped out%s", name,
+		when);
+	require(r, reserved_pages_settle(r, before - n), "%s: out%s, it has no storage", name,
+		when);
 }
 
 /* ---- All kinds of memory ------------------------------------------------- */
@@ -231,7 +227,7 @@ static void swapped(struct run *r, struct vmm *v, struct content *c,
 	step(r,
 	     "%s: swapped out, the guest's tags go aside, and their storage is free. The VMM asks for the tags, as for a migration: they are there.",
 	     name);
-	require(r, swap_out(r, m->base, n), "%s: the guest's memory is swapped out", name);
+	must_swap_out(r, m->base, n, name, "");
 	memset(c->got_tags, 0xff, n * STATE_TAGS_PER_PAGE);
 	expect_eq_u64(r, (uint64_t)vmm_copy_tags_from(v, VMM_MEMORY, n, c->got_tags),
 		      n * page_size(),
@@ -242,7 +238,7 @@ static void swapped(struct run *r, struct vmm *v, struct content *c,
 		      name);
 
 	step(r, "%s: out again; the VMM sets other tags, which the guest must find.", name);
-	require(r, swap_out(r, m->base, n), "%s: the guest's memory is swapped out again", name);
+	must_swap_out(r, m->base, n, name, " again");
 	want_tags(c, n, seed);
 	expect_eq_u64(r, (uint64_t)vmm_copy_tags_to(v, VMM_MEMORY, n, c->tags), n * page_size(),
 		      "%s: KVM_ARM_MTE_COPY_TAGS sets tags of what is swapped out", name);
@@ -251,8 +247,7 @@ static void swapped(struct run *r, struct vmm *v, struct content *c,
 	guest_finds(r, v, VMM_MEMORY, c, n, name, "the guest reads tags set while it was out");
 
 	step(r, "%s: out a third time; now the guest itself needs its memory, and faults.", name);
-	require(r, swap_out(r, m->base, n), "%s: the guest's memory is swapped out a third time",
-		name);
+	must_swap_out(r, m->base, n, name, " a third time");
 	guest_finds(r, v, VMM_MEMORY, c, n, name, "the guest swaps in");
 	expect_eq_u64(r, bad_storage(r, c, m->base, n), 0, "%s: what it swapped in has storage",
 		      name);
@@ -460,7 +455,7 @@ static void huge(struct run *r, struct vmm *v)
 	guest_sets(r, v, VMM_MEMORY, &c, HUGE_PAGES, name, "the guest writes all of it");
 	expect_eq_u64(r, bad_storage(r, &c, m.base, HUGE_PAGES), 0,
 		      "%s: the tags are in tag storage", name);
-	require(r, swap_out(r, m.base, HUGE_PAGES), "%s: it is swapped out", name);
+	must_swap_out(r, m.base, HUGE_PAGES, name, "");
 	guest_finds(r, v, VMM_MEMORY, &c, HUGE_PAGES, name, "the guest swaps it in");
 	expect_eq_u64(r, bad_storage(r, &c, m.base, HUGE_PAGES), 0,
 		      "%s: what came back has storage", name);

@@ -14,6 +14,7 @@
 
 #define SETTLE_MS 5000
 #define WAIT_MS 60000
+#define OUT_MS 30000
 #define RW (PROT_READ | PROT_WRITE)
 
 static const struct role child_role = {
@@ -97,19 +98,10 @@ static void expect_pages(struct run *r, const struct area *a, size_t first, size
 	expect_intact(r, v.tags, "the tags are what the program set, %s", when);
 }
 
-/* True when all pages are out. The first request may miss pages in some CPU's batch. */
-static bool page_out(struct run *r, const char *p, size_t n)
+/* All of them are private pages, and have to be in swap, not merely gone. */
+static bool page_out(struct run *r, char *p, size_t n)
 {
-	uint64_t until = now_ns() + 10000000000;
-
-	do {
-		if (madvise((void *)(uintptr_t)p, n * page_size(), MADV_PAGEOUT))
-			bail_errno(r, "MADV_PAGEOUT");
-		if (pages_swapped(r, 0, p, n) == n)
-			return true;
-		settle(r);
-	} while (now_ns() < until);
-	return false;
+	return swap_out(r, p, n, OUT_MS) && pages_swapped(r, 0, p, n) == n;
 }
 
 /* ---- Out and in again ------------------------------------------------------------- */
@@ -291,11 +283,8 @@ static void by_untagged_mapping(struct run *r, size_t n)
 		bail_errno(r, "mmap of a memfd");
 	for (size_t i = 0; i < n; i++)
 		fill_page(&a, i);
-	/* A shared page that was swapped out leaves nothing in the page table. */
-	settle(r);
-	require(r, eventually(10000, !madvise(a.base, area_len(&a), MADV_PAGEOUT) &&
-			      summary_now(r).reserved_pages == start),
-		"the memfd is swapped out, and has no tag storage");
+	require(r, swap_out(r, a.base, n, OUT_MS), "the memfd is swapped out");
+	require(r, reserved_pages_settle(r, start), "swapped out, it has no tag storage");
 	for (size_t i = 0; i < n; i++) {
 		if (i % 2) {
 			if (pread(fd, buf, page_size(), (off_t)(i * page_size())) !=

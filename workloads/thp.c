@@ -236,14 +236,6 @@ static void by_mprotect(struct run *r, uint64_t start)
 
 /* ---- Collapse, move, swap ------------------------------------------------------------ */
 
-static bool swapped_out(struct run *r, const struct huge *h)
-{
-	settle(r);
-	if (madvise(h->p, HUGE_SIZE, MADV_PAGEOUT))
-		bail_errno(r, "MADV_PAGEOUT");
-	return pages_swapped(r, 0, h->p, HUGE_PAGES) == HUGE_PAGES;
-}
-
 static void collapsed(struct run *r, uint64_t start)
 {
 	struct huge h = huge_map(r, RW | PROT_MTE, -1), to;
@@ -273,7 +265,9 @@ static void collapsed(struct run *r, uint64_t start)
 	if (memory_now(r).swap_free > 4 * HUGE_SIZE) {
 		step(r,
 		     "It is swapped out, as a whole or in parts, and comes back when it is read; then it is collapsed again.");
-		if (expect(r, eventually(20000, swapped_out(r, &to)), "all of it is swapped out"))
+		if (expect(r, swap_out(r, to.p, HUGE_PAGES, WAIT_MS) &&
+			   pages_swapped(r, 0, to.p, HUGE_PAGES) == HUGE_PAGES,
+			   "all of it is swapped out"))
 			expect(r, reserved_pages_settle(r, start), "swapped out, it has no tag storage");
 		expect_content(r, &to, "swapped in");
 		expect_all_tagged(r, &to, "swapped in");
