@@ -344,31 +344,47 @@ bool reserved_pages_settle(struct run *r, uint64_t want)
 
 /* ---- How full memory is ------------------------------------------------------ */
 
+/*
+ * In one read and without a buffer of stdio: whoever asks may have few system calls, and
+ * memory may be full.
+ */
+static void read_text(struct run *r, const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	n = read(fd, text, size - 1);
+	if (n < 0)
+		bail_errno(r, "%s", path);
+	close(fd);
+	text[n] = '\0';
+}
+
+/* In bytes; 0 if there is no line of that name. */
+static uint64_t meminfo_field(const char *text, const char *name)
+{
+	const char *p = strstr(text, name);
+
+	return p ? strtoull(p + strlen(name), NULL, 10) << 10 : 0;
+}
+
 struct memory memory_now(struct run *r)
 {
-	FILE *f = fopen("/proc/meminfo", "re");
-	struct memory m = { 0 };
-	const struct {
-		const char *name;
-		uint64_t *value;
-	} wanted[] = {
-		{ "MemTotal:", &m.total },
-		{ "MemFree:", &m.free },
-		{ "CmaFree:", &m.cma_free },
-		{ "SwapTotal:", &m.swap_total },
-		{ "SwapFree:", &m.swap_free },
-	};
-	char line[128];
+	char text[4096] = "\n";
+	struct memory m;
 
-	if (!f)
-		bail_errno(r, "/proc/meminfo");
-	while (fgets(line, sizeof(line), f)) {
-		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-			if (!strncmp(line, wanted[i].name, strlen(wanted[i].name)))
-				*wanted[i].value = strtoull(line + strlen(wanted[i].name), NULL,
-							    10) * 1024;
-	}
-	fclose(f);
+	/* With a line end before each name: it is the whole name. */
+	read_text(r, "/proc/meminfo", text + 1, sizeof(text) - 1);
+	m = (struct memory){
+		.total = meminfo_field(text, "\nMemTotal:"),
+		.free = meminfo_field(text, "\nMemFree:"),
+		.cma_total = meminfo_field(text, "\nCmaTotal:"),
+		.cma_free = meminfo_field(text, "\nCmaFree:"),
+		.swap_total = meminfo_field(text, "\nSwapTotal:"),
+		.swap_free = meminfo_field(text, "\nSwapFree:"),
+	};
 	if (!m.total)
 		bail(r, "/proc/meminfo has no MemTotal");
 	return m;
@@ -377,18 +393,19 @@ struct memory memory_now(struct run *r)
 uint64_t memory_reserve(struct run *r)
 {
 	static const char path[] = "/proc/sys/vm/min_free_kbytes";
-	unsigned long long kib;
-	FILE *f = fopen(path, "re");
-	int n;
+	static uint64_t min_free = UINT64_MAX;
 
-	if (!f)
-		bail_errno(r, "%s", path);
-	n = fscanf(f, "%llu", &kib);
-	fclose(f);
-	if (n != 1)
-		bail(r, "%s: not a number", path);
+	/* It stays what it is, and this is asked for often. */
+	if (min_free == UINT64_MAX) {
+		char text[32], *end;
+
+		read_text(r, path, text, sizeof(text));
+		min_free = strtoull(text, &end, 10) << 10;
+		if (end == text)
+			bail(r, "%s: not a number", path);
+	}
 	/* Background reclaim begins a quarter above the minimum. */
-	return kib * 1024 * 5 / 4 + 6 * MIB;
+	return min_free / 4 * 5 + 6 * MIB;
 }
 
 /* ---- Ballast ------------------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * For scenarios: where pages are in physical memory, and how to fill memory until
- * data lies in tag storage. Root only. As in scenario.h, what cannot be done ends
- * the scenario with a clear result.
+ * data lies in tag storage. Root only, if not said otherwise. As in scenario.h, what
+ * cannot be done ends the scenario with a clear result.
  */
 #ifndef TAGSCOPE_PLACE_H
 #define TAGSCOPE_PLACE_H
@@ -68,15 +68,15 @@ size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsign
  */
 bool reserved_pages_settle(struct run *r, uint64_t want);
 
-/* Bytes, from /proc/meminfo. */
+/* Bytes, from /proc/meminfo; 0 for what the kernel does not have. For any user. */
 struct memory {
-	uint64_t total, free, cma_free, swap_total, swap_free;
+	uint64_t total, free, cma_total, cma_free, swap_total, swap_free;
 };
 struct memory memory_now(struct run *r);
 
 /*
  * How much memory must stay free for the kernel to work without reclaim: what it
- * keeps for itself (vm.min_free_kbytes), and something for others.
+ * keeps for itself (vm.min_free_kbytes), and something for others. For any user.
  */
 uint64_t memory_reserve(struct run *r);
 

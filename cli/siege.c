@@ -62,74 +62,20 @@ bool siege_wanted(struct run *r, const struct siege_mode *mode)
 
 /* ---- The attacker --------------------------------------------------------- */
 
-struct meminfo {
-	uint64_t total, free, cma_total, cma_free;	/* bytes */
-	uint64_t reserve;	/* what must stay free, or the kernel reclaims, and kills */
-};
-
-static uint64_t meminfo_field(struct run *r, const char *text, const char *name)
+/* An attacker that fills memory keeps more free than is needed: the OOM killer is quick. */
+static bool room(struct run *r, const struct memory *m)
 {
-	const char *p = strstr(text, name);
-	uint64_t kib;
+	uint64_t least = m->total / 64 > 8 * MIB ? m->total / 64 : 8 * MIB;
+	uint64_t keep = memory_reserve(r);
 
-	if (!p || sscanf(p + strlen(name), "%" SCNu64, &kib) != 1)
-		bail(r, "/proc/meminfo has no '%s'", name);
-	return kib << 10;
-}
-
-static void read_text(struct run *r, const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		bail_errno(r, "%s", path);
-	n = read(fd, text, size - 1);
-	if (n < 0)
-		bail_errno(r, "%s", path);
-	close(fd);
-	text[n] = '\0';
-}
-
-/* Background reclaim begins a quarter above the minimum; and something for others. */
-static uint64_t reserve_of(struct run *r, uint64_t total)
-{
-	static uint64_t min_free;
-	uint64_t least = total / 64 > 8 * MIB ? total / 64 : 8 * MIB, reserve;
-	char text[32];
-
-	if (!min_free) {
-		read_text(r, "/proc/sys/vm/min_free_kbytes", text, sizeof(text));
-		min_free = strtoull(text, NULL, 10) << 10;
-	}
-	reserve = min_free / 4 * 5 + 6 * MIB;
-	return reserve > least ? reserve : least;
-}
-
-static struct meminfo meminfo(struct run *r)
-{
-	struct meminfo m;
-	char text[4096];
-
-	read_text(r, "/proc/meminfo", text, sizeof(text));
-	m.total = meminfo_field(r, text, "MemTotal:");
-	m.free = meminfo_field(r, text, "MemFree:");
-	m.cma_total = meminfo_field(r, text, "CmaTotal:");
-	m.cma_free = meminfo_field(r, text, "CmaFree:");
-	m.reserve = reserve_of(r, m.total);
-	return m;
-}
-
-static bool room(const struct meminfo *m)
-{
-	return m->free > m->reserve;
+	return m->free > (keep > least ? keep : least);
 }
 
 bool siege_room(struct run *r)
 {
-	struct meminfo m = meminfo(r);
+	struct memory m = memory_now(r);
 
-	return room(&m);
+	return room(r, &m);
 }
 
 static char *reserve(struct run *r, size_t size, int advice)
@@ -156,11 +102,11 @@ static void populate(struct run *r, char *p, size_t size)
 static void fill_on(struct run *r, struct siege_filler *f, uint64_t slack)
 {
 	for (; f->late_done < f->late_size; f->late_done += FILL_STEP) {
-		struct meminfo m = meminfo(r);
+		struct memory m = memory_now(r);
 
 		/* The counters lag; what has begun is sure. */
 		if ((m.free <= 2 * m.cma_free + slack && m.cma_free + MIB <= f->cma_before) ||
-		    !room(&m))
+		    !room(r, &m))
 			break;
 		populate(r, f->late + f->late_done, FILL_STEP);
 	}
@@ -168,7 +114,7 @@ static void fill_on(struct run *r, struct siege_filler *f, uint64_t slack)
 
 struct siege_filler siege_fill(struct run *r)
 {
-	struct meminfo m = meminfo(r);
+	struct memory m = memory_now(r);
 	struct siege_filler f = { .cma_before = m.cma_free };
 	uint64_t keep = 2 * m.cma_free + 24 * MIB;
 
@@ -204,7 +150,7 @@ void siege_unfill(struct run *r, struct siege_filler *f)
 
 uint64_t siege_storage_free(struct run *r)
 {
-	return meminfo(r).cma_free / page_size();
+	return memory_now(r).cma_free / page_size();
 }
 
 void siege_hoard(struct run *r, struct siege *s, size_t in_storage, size_t max)
