@@ -10,13 +10,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "place.h"
 #include "scenario.h"
 
-#define RW (PROT_READ | PROT_WRITE)
 #define HUGE_SIZE ((size_t)2 << 20)
 #define HUGE_PAGES (HUGE_SIZE / page_size())
 #define HUGE_ORDER 9
+#define MID_ORDER 4
 #define WAIT_MS 60000
 
 static const struct role child_role = {
@@ -27,24 +28,26 @@ static const struct role child_role = {
 
 /* One huge page worth of address space, aligned, in a mapping of its own. */
 struct huge {
-	char *map, *p;
-	uint64_t seed;
+	char *map;
+	struct area a;
 };
 
 static struct huge huge_map(struct run *r, int prot, int fd)
 {
-	struct huge h = { .seed = rnd(r) };
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	struct huge h;
+	char *p;
 
 	h.map = mmap(NULL, 2 * HUGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (h.map == MAP_FAILED)
 		bail_errno(r, "mmap");
-	h.p = h.map + (-(uintptr_t)h.map & (HUGE_SIZE - 1));
-	if (mmap(h.p, HUGE_SIZE, prot, flags | MAP_FIXED, fd, 0) == MAP_FAILED)
+	p = h.map + (-(uintptr_t)h.map & (HUGE_SIZE - 1));
+	if (mmap(p, HUGE_SIZE, prot, flags | MAP_FIXED, fd, 0) == MAP_FAILED)
 		bail_errno(r, "mmap of a huge page");
-	if (madvise(h.p, HUGE_SIZE, MADV_HUGEPAGE))
+	if (madvise(p, HUGE_SIZE, MADV_HUGEPAGE))
 		skip(r, "this kernel has no transparent huge pages (MADV_HUGEPAGE: %s)",
 		     strerror(errno));
+	h.a = area_at(r, p, HUGE_PAGES);
 	return h;
 }
 
@@ -52,19 +55,6 @@ static void huge_unmap(struct run *r, const struct huge *h)
 {
 	if (munmap(h->map, 2 * HUGE_SIZE))
 		bail_errno(r, "munmap");
-}
-
-static void fill(const struct huge *h)
-{
-	pattern_fill(h->p, HUGE_SIZE, h->seed, 0);
-	tags_fill(h->p, HUGE_SIZE, h->seed, 1);
-}
-
-static void expect_content(struct run *r, const struct huge *h, const char *when)
-{
-	expect_intact(r, pattern_check(h->p, HUGE_SIZE, h->seed, 0), "%s: the data is intact",
-		      when);
-	expect_intact(r, tags_check(h->p, HUGE_SIZE, h->seed, 1), "%s: the tags are intact", when);
 }
 
 /* How many bytes at p are mapped by huge entries, of anonymous or shared memory. */
@@ -90,112 +80,218 @@ static uint64_t huge_mapped(struct run *r, const void *p)
 	return sum;
 }
 
-struct survey {
-	size_t present, storage, tagged, foa, misplaced, disagree, blocks, not_reserved;
-};
-
-/* What the kernel says of each of the 512 pages; raw tags of every 16th. */
-static struct survey look(struct run *r, const struct huge *h)
+static size_t blocks_of(struct run *r, const struct area *a)
 {
-	struct survey s = { 0 };
+	size_t blocks = 0;
 	int64_t last = -1;
 
-	for (size_t i = 0; i < HUGE_PAGES; i++) {
-		const char *p = h->p + i * page_size();
-		struct state_page page;
+	for (size_t i = 0; i < a->n; i++) {
+		int64_t block = page_now(r, 0, area_page(a, i)).block;
 
-		if (!page_present(r, 0, p, &page))
-			continue;
-		s.present++;
-		s.storage += page.has_storage;
-		s.tagged += page.tagged;
-		s.foa += page.foa;
-		s.misplaced += page.in_tag_storage;
-		s.not_reserved += page.has_storage && page.block_state != BLOCK_RESERVED &&
-				  page.block_state != BLOCK_PERMANENT;
-		s.blocks += page.block != last;
-		last = page.block;
-		if (page.tagged && i % 16 == 0) {
-			struct state_tags tags = tags_now(r, 0, p);
-
-			s.disagree += !tags.valid || !tags.has_raw || !state_tags_agree(&tags);
-		}
+		blocks += block != last;
+		last = block;
 	}
-	return s;
+	return blocks;
 }
 
-/* All of it is tagged, and has its tags in tag storage. */
-static void expect_all_tagged(struct run *r, const struct huge *h, const char *when)
+static size_t pages_foa(struct run *r, const struct area *a)
 {
-	struct survey s = look(r, h);
+	size_t foa = 0;
 
-	expect_eq_u64(r, s.storage, HUGE_PAGES, "%s: all 512 pages have tag storage", when);
-	expect_eq_u64(r, s.tagged, HUGE_PAGES, "%s: all 512 pages are tagged", when);
-	expect_eq_u64(r, s.not_reserved, 0, "%s: their blocks are reserved", when);
-	expect_eq_u64(r, s.misplaced, 0, "%s: none of them lies in tag storage", when);
-	expect_eq_u64(r, s.disagree, 0, "%s: the bytes in tag storage are the tags", when);
+	for (size_t i = 0; i < a->n; i++)
+		foa += page_now(r, 0, area_page(a, i)).foa;
+	return foa;
 }
 
-static bool collapse(struct run *r, const struct huge *h, const char *what)
+/* Contents as they should be, and all of its tags in tag storage. */
+static void expect_all(struct run *r, const struct area *a, const char *when)
+{
+	area_expect(r, a, when);
+	expect_eq_u64(r, area_bad_storage(r, 0, a), 0, "all 512 pages have their tags stored, %s",
+		      when);
+}
+
+static bool collapse(struct run *r, const struct area *a, const char *what)
 {
 	/* A page of it may wait on some CPU to be put on the LRU, and then cannot move. */
-	bool done = eventually(5000, !madvise(h->p, HUGE_SIZE, MADV_COLLAPSE) ||
+	bool done = eventually(5000, !madvise(a->base, HUGE_SIZE, MADV_COLLAPSE) ||
 				     (settle(r), false));
 
 	return expect(r, done, "%s: it can be collapsed to a huge page", what);
+}
+
+/* ---- Splitting -------------------------------------------------------------------- */
+
+/* The largest folio here: its order. */
+static unsigned int largest(struct run *r, const struct area *a)
+{
+	unsigned int order = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const char *p = area_page(a, i);
+		struct state_page page;
+
+		/* Shared memory that was split is not mapped any more. */
+		(void)*(volatile const char *)p;
+		page = page_now(r, 0, p);
+		order = page.order > order ? page.order : order;
+	}
+	return order;
+}
+
+/* The file takes any request, and tells nothing of what came of it. */
+static bool ask_to_split(struct run *r, const struct area *a, unsigned int order)
+{
+	static const char path[] = "/sys/kernel/debug/split_huge_pages";
+	unsigned long at = (unsigned long)ptr_plain(a->base);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	done = dprintf(fd, "%d,0x%lx,0x%lx,%u", getpid(), at, at + area_len(a), order) > 0;
+	close(fd);
+	return done;
+}
+
+/* khugepaged would put together again what is split, with what was freed filled up. */
+static void keep_small(struct run *r, const struct area *a)
+{
+	if (madvise(a->base, area_len(a), MADV_NOHUGEPAGE))
+		bail_errno(r, "MADV_NOHUGEPAGE");
+}
+
+/* Not the mapping alone: the huge page itself becomes folios of this order. */
+static bool split(struct run *r, const struct area *a, unsigned int order)
+{
+	keep_small(r, a);
+	return eventually(10000, (ask_to_split(r, a, order) && largest(r, a) == order) ||
+				 (settle(r), false));
+}
+
+/* Every second page is freed, then the others. */
+static void free_by_halves(struct run *r, const struct area *a, uint64_t start)
+{
+	struct mismatch data = { .count = 0 }, tags = { .is_tag = true };
+	size_t bad = 0;
+
+	for (size_t i = 0; i < a->n; i += 2)
+		if (madvise(area_page(a, i), page_size(), MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+	expect(r, reserved_pages_settle(r, start + a->n / 2),
+	       "split, the pages that are dropped give back their storage, and no others");
+	for (size_t i = 1; i < a->n; i += 2) {
+		const char *p = area_page(a, i);
+
+		if (!data.count)
+			data = pattern_check(p, page_size(), a->data, i);
+		if (!tags.count)
+			tags = tags_check(p, page_size(), a->tags, i);
+		bad += !tags_stored(r, 0, p, STORED_PERMANENT, NULL);
+	}
+	expect_intact(r, data, "split, the data of those that stay is what it was");
+	expect_intact(r, tags, "split, the tags of those that stay are what they were");
+	expect_eq_u64(r, bad, 0, "split, those that stay have their tags stored");
+	for (size_t i = 1; i < a->n; i += 2)
+		if (madvise(area_page(a, i), page_size(), MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+	expect(r, reserved_pages_settle(r, start), "split, all dropped, none has tag storage");
+}
+
+static void splitting(struct run *r, uint64_t start)
+{
+	struct huge h = huge_map(r, AREA_RW | PROT_MTE, -1);
+
+	step(r,
+	     "A huge page with data and tags is split, first to folios of 16 pages, then to single pages. Nothing moves: each page keeps its storage and its tags, which until now were those of a part of the huge page.");
+	area_write(r, &h.a);
+	require(r, page_now(r, 0, h.a.base).order == HUGE_ORDER, "what will be split is a huge page");
+	require(r, split(r, &h.a, MID_ORDER), "it can be split to folios of 16 pages");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, HUGE_PAGES,
+		      "in folios of 16 pages it has as much storage as before");
+	expect_all(r, &h.a, "in folios of 16 pages");
+	require(r, split(r, &h.a, 0), "it can be split to single pages");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, HUGE_PAGES,
+		      "in single pages it has as much storage as before");
+	expect_all(r, &h.a, "in single pages");
+
+	step(r,
+	     "Each page is on its own now: it is freed by itself, and its storage with it.");
+	free_by_halves(r, &h.a, start);
+	huge_unmap(r, &h);
+
+	step(r,
+	     "Another huge page, all of whose tags are 0, is split into single pages at once.");
+	h = huge_map(r, AREA_RW | PROT_MTE, -1);
+	h.a.tags = 0;
+	area_write_data(r, &h.a);
+	require(r, page_now(r, 0, h.a.base).order == HUGE_ORDER, "the other one is a huge page, too");
+	require(r, split(r, &h.a, 0), "the other one can be split");
+	expect_all(r, &h.a, "split at once");
+	area_write_tags(r, &h.a);
+	expect_all(r, &h.a, "split at once, then tagged");
+	huge_unmap(r, &h);
+	expect(r, reserved_pages_settle(r, start), "split and unmapped, none has tag storage");
 }
 
 /* ---- At fault ---------------------------------------------------------------------- */
 
 static void inherits(struct run *r, void *arg)
 {
-	const struct huge *h = arg;
-	struct huge half = *h;
+	const struct area *a = arg;
 
-	expect_content(r, h, "in the child");
-	half.seed = h->seed + 1;
-	for (size_t i = 0; i < HUGE_PAGES; i += 2)
-		tags_fill(h->p + i * page_size(), page_size(), half.seed, i);
-	for (size_t i = 0; i < HUGE_PAGES; i += 2)
-		if (tags_check(h->p + i * page_size(), page_size(), half.seed, i).count)
+	area_expect(r, a, "in the child");
+	for (size_t i = 0; i < a->n; i += 2)
+		tags_fill(area_page(a, i), page_size(), a->tags + 1, i);
+	for (size_t i = 0; i < a->n; i += 2)
+		if (tags_check(area_page(a, i), page_size(), a->tags + 1, i).count)
 			bail(r, "the child's own tags are gone");
 }
 
 static void at_fault(struct run *r, uint64_t start)
 {
-	struct huge h = huge_map(r, RW | PROT_MTE, -1);
+	struct huge h = huge_map(r, AREA_RW | PROT_MTE, -1);
+	char *p = h.a.base;
 	size_t drop = HUGE_PAGES / 4;
 	struct state_page page;
 
 	step(r,
 	     "The program writes one byte to memory mapped with PROT_MTE for which it wants huge pages. The kernel takes 2 MiB at once, and needs the tag storage of all 512 pages at once.");
-	h.p[0] = 1;
-	page = page_now(r, 0, h.p);
+	p[0] = 1;
+	page = page_now(r, 0, p);
 	require(r, page.order == HUGE_ORDER, "the page is a huge page");
-	expect_eq_u64(r, huge_mapped(r, h.p), HUGE_SIZE, "it is mapped as one");
+	expect_eq_u64(r, huge_mapped(r, p), HUGE_SIZE, "it is mapped as one");
 	expect_eq_u64(r, summary_now(r).reserved_pages - start, HUGE_PAGES,
 		      "one byte written, storage for the tags of 512 pages");
-	expect_intact(r, tags_check_same(h.p, HUGE_SIZE, 0), "its tags begin as 0");
-	fill(&h);
-	expect_all_tagged(r, &h, "at fault");
-	measure(r, "blocks_of_a_huge_page", "blocks", (double)look(r, &h).blocks);
+	expect_intact(r, tags_check_same(p, HUGE_SIZE, 0), "its tags begin as 0");
+	area_write(r, &h.a);
+	expect_all(r, &h.a, "at fault");
+	measure(r, "blocks_of_a_huge_page", "blocks", (double)blocks_of(r, &h.a));
 
 	step(r,
 	     "It forks. The child changes the tags of every second page; a copy is made of each such page, and the parent's stays as it is.");
-	expect_role_done(r, role_spawn(r, &child_role, inherits, &h), WAIT_MS);
-	expect_content(r, &h, "in the parent, after the child");
+	expect_role_done(r, role_spawn(r, &child_role, inherits, &h.a), WAIT_MS);
+	area_expect(r, &h.a, "in the parent, after the child");
 
 	step(r,
-	     "A quarter of it is dropped, which splits the huge page: the rest keeps data and tags, and what is touched again is new.");
-	if (madvise(h.p, drop * page_size(), MADV_DONTNEED))
+	     "A quarter of it is dropped, which splits its mapping: the rest keeps data and tags, and what is touched again is new.");
+	if (madvise(p, drop * page_size(), MADV_DONTNEED))
 		bail_errno(r, "MADV_DONTNEED");
 	for (size_t i = 0; i < drop; i++)
-		h.p[i * page_size()] = 1;
-	expect_intact(r, tags_check_same(h.p, drop * page_size(), 0), "the new pages' tags are 0");
-	pattern_fill(h.p, HUGE_SIZE, h.seed, 0);
-	tags_fill(h.p, drop * page_size(), h.seed, 1);
-	expect_content(r, &h, "split");
-	expect_all_tagged(r, &h, "split");
+		p[i * page_size()] = 1;
+	expect_intact(r, tags_check_same(p, drop * page_size(), 0), "the new pages' tags are 0");
+	for (size_t i = 0; i < drop; i++) {
+		pattern_fill(area_page(&h.a, i), page_size(), h.a.data, i);
+		tags_fill(area_page(&h.a, i), page_size(), h.a.tags, i);
+	}
+	expect_all(r, &h.a, "mapped in parts");
+
+	step(r,
+	     "What was dropped is still a part of the huge page, and has tag storage, until that is split as well.");
+	require(r, split(r, &h.a, 0), "what is left of it can be split");
+	expect(r, reserved_pages_settle(r, start + HUGE_PAGES),
+	       "split, what was dropped has no tag storage");
+	expect_all(r, &h.a, "what was left of it split");
 	huge_unmap(r, &h);
 	expect(r, reserved_pages_settle(r, start), "unmapped, none of it has tag storage");
 }
@@ -204,32 +300,30 @@ static void at_fault(struct run *r, uint64_t start)
 
 static void by_mprotect(struct run *r, uint64_t start)
 {
-	struct huge h = huge_map(r, RW, -1);
+	struct huge h = huge_map(r, AREA_RW, -1);
 	struct state_summary before, after;
 
 	step(r,
 	     "An untagged huge page full of data becomes taggable with mprotect(). Nothing happens to it until it is accessed: its one entry faults as a whole.");
-	pattern_fill(h.p, HUGE_SIZE, h.seed, 0);
-	require(r, page_now(r, 0, h.p).order == HUGE_ORDER, "the untagged page is a huge page");
+	area_write_data(r, &h.a);
+	require(r, page_now(r, 0, h.a.base).order == HUGE_ORDER, "the untagged page is a huge page");
 	before = summary_now(r);
-	if (mprotect(h.p, HUGE_SIZE, RW | PROT_MTE))
-		bail_errno(r, "mprotect with PROT_MTE");
+	area_protect(r, &h.a, true);
 	after = summary_now(r);
 	expect_eq_u64(r, after.reserved_pages, start, "mprotect alone reserves nothing");
-	expect_eq_u64(r, look(r, &h).foa, HUGE_PAGES, "all of it faults on access");
-	expect_eq_u64(r, huge_mapped(r, h.p), HUGE_SIZE, "it is still mapped as a huge page");
+	expect_eq_u64(r, pages_foa(r, &h.a), HUGE_PAGES, "all of it faults on access");
+	expect_eq_u64(r, huge_mapped(r, h.a.base), HUGE_SIZE, "it is still mapped as a huge page");
 
 	step(r, "One access gets storage for all of it.");
-	expect(r, probe_load(h.p + HUGE_SIZE / 2).signal == 0, "the access works");
+	expect(r, probe_load(h.a.base + HUGE_SIZE / 2).signal == 0, "the access works");
 	after = summary_now(r);
 	expect_eq_u64(r, after.reserved_pages - start, HUGE_PAGES,
 		      "after one access all 512 pages have tag storage");
 	expect_eq_u64(r, after.foa_fault - before.foa_fault, 1, "it took one such fault");
-	expect_eq_u64(r, huge_mapped(r, h.p), HUGE_SIZE, "the access did not split it");
-	expect_intact(r, tags_check_same(h.p, HUGE_SIZE, 0), "the tags of the data begin as 0");
-	tags_fill(h.p, HUGE_SIZE, h.seed, 1);
-	expect_content(r, &h, "after mprotect");
-	expect_all_tagged(r, &h, "after mprotect");
+	expect_eq_u64(r, huge_mapped(r, h.a.base), HUGE_SIZE, "the access did not split it");
+	expect_intact(r, tags_check_same(h.a.base, HUGE_SIZE, 0), "the tags of the data begin as 0");
+	area_write_tags(r, &h.a);
+	expect_all(r, &h.a, "after mprotect");
 	huge_unmap(r, &h);
 	expect(r, reserved_pages_settle(r, start), "unmapped, the storage is given back");
 }
@@ -238,41 +332,44 @@ static void by_mprotect(struct run *r, uint64_t start)
 
 static void collapsed(struct run *r, uint64_t start)
 {
-	struct huge h = huge_map(r, RW | PROT_MTE, -1), to;
+	struct huge h = huge_map(r, AREA_RW | PROT_MTE, -1), to;
+	char *p;
 
 	step(r,
 	     "512 small tagged pages, from all over memory, are collapsed to one huge page: data and tags are copied, and the copy's tag storage must be there first.");
-	if (madvise(h.p, HUGE_SIZE, MADV_NOHUGEPAGE))
+	if (madvise(h.a.base, HUGE_SIZE, MADV_NOHUGEPAGE))
 		bail_errno(r, "MADV_NOHUGEPAGE");
-	fill(&h);
-	expect_eq_u64(r, page_now(r, 0, h.p).order, 0, "without advice the pages are small");
-	if (madvise(h.p, HUGE_SIZE, MADV_HUGEPAGE))
+	area_write(r, &h.a);
+	expect_eq_u64(r, page_now(r, 0, h.a.base).order, 0, "without advice the pages are small");
+	if (madvise(h.a.base, HUGE_SIZE, MADV_HUGEPAGE))
 		bail_errno(r, "MADV_HUGEPAGE");
-	if (collapse(r, &h, "tagged memory"))
-		expect_eq_u64(r, huge_mapped(r, h.p), HUGE_SIZE, "it is a huge page now");
-	expect_content(r, &h, "collapsed");
-	expect_all_tagged(r, &h, "collapsed");
-	expect(r, reserved_pages_settle(r, start + HUGE_PAGES), "the small pages' storage is given back");
+	if (collapse(r, &h.a, "tagged memory"))
+		expect_eq_u64(r, huge_mapped(r, h.a.base), HUGE_SIZE, "it is a huge page now");
+	expect_all(r, &h.a, "collapsed");
+	expect(r, reserved_pages_settle(r, start + HUGE_PAGES),
+	       "the small pages' storage is given back");
 
 	step(r, "mremap() moves the huge page to another address.");
 	to = huge_map(r, PROT_NONE, -1);
-	if (mremap(h.p, HUGE_SIZE, HUGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, to.p) != to.p)
+	p = to.a.base;
+	if (mremap(h.a.base, HUGE_SIZE, HUGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, p) != p)
 		bail_errno(r, "mremap");
-	to.seed = h.seed;
-	expect_eq_u64(r, huge_mapped(r, to.p), HUGE_SIZE, "it is a huge page there, too");
-	expect_content(r, &to, "moved");
+	to.a.data = h.a.data;
+	to.a.tags = h.a.tags;
+	expect_eq_u64(r, huge_mapped(r, p), HUGE_SIZE, "it is a huge page there, too");
+	area_expect(r, &to.a, "moved");
 
 	if (memory_now(r).swap_free > 4 * HUGE_SIZE) {
 		step(r,
 		     "It is swapped out, as a whole or in parts, and comes back when it is read; then it is collapsed again.");
-		if (expect(r, swap_out(r, to.p, HUGE_PAGES, WAIT_MS) &&
-			   pages_swapped(r, 0, to.p, HUGE_PAGES) == HUGE_PAGES,
+		if (expect(r, swap_out(r, p, HUGE_PAGES, WAIT_MS) &&
+			   pages_swapped(r, 0, p, HUGE_PAGES) == HUGE_PAGES,
 			   "all of it is swapped out"))
-			expect(r, reserved_pages_settle(r, start), "swapped out, it has no tag storage");
-		expect_content(r, &to, "swapped in");
-		expect_all_tagged(r, &to, "swapped in");
-		if (collapse(r, &to, "what was swapped"))
-			expect_content(r, &to, "collapsed after swap");
+			expect(r, reserved_pages_settle(r, start),
+			       "swapped out, it has no tag storage");
+		expect_all(r, &to.a, "swapped in");
+		if (collapse(r, &to.a, "what was swapped"))
+			expect_all(r, &to.a, "collapsed after swap");
 	} else {
 		note(r, "no swap: what happens to a huge page that is swapped out is left out");
 	}
@@ -292,20 +389,30 @@ static void shared(struct run *r, uint64_t start)
 	     "A memfd is mapped tagged and untagged, filled through the tagged mapping, and collapsed: both mappings see the data, and the tags are there.");
 	if (fd < 0 || ftruncate(fd, (off_t)HUGE_SIZE))
 		bail_errno(r, "memfd");
-	h = huge_map(r, RW | PROT_MTE, fd);
-	plain = huge_map(r, RW, fd);
-	fill(&h);
-	collapse(r, &h, "shared memory");
-	expect_content(r, &h, "shared memory, collapsed");
-	expect_all_tagged(r, &h, "shared memory, collapsed");
-	plain.seed = h.seed;
-	expect_intact(r, pattern_check(plain.p, HUGE_SIZE, h.seed, 0),
-		      "the untagged mapping sees the data");
+	h = huge_map(r, AREA_RW | PROT_MTE, fd);
+	plain = huge_map(r, AREA_RW, fd);
+	area_write(r, &h.a);
+	collapse(r, &h.a, "shared memory");
+	expect_all(r, &h.a, "shared memory, collapsed");
+	plain.a.data = h.a.data;
+	plain.a.tags = h.a.tags;
+	expect_intact(r, area_check_data(&plain.a), "the untagged mapping sees the data");
 
 	step(r, "The untagged mapping becomes tagged, too.");
-	if (mprotect(plain.p, HUGE_SIZE, RW | PROT_MTE))
-		bail_errno(r, "mprotect of the second mapping");
-	expect_content(r, &plain, "the second mapping, tagged");
+	area_protect(r, &plain.a, true);
+	area_expect(r, &plain.a, "the second mapping, tagged");
+
+	step(r, "The huge page of the memfd is split: both mappings see what they saw.");
+	keep_small(r, &plain.a);
+	require(r, split(r, &h.a, 0), "a huge page of shared memory can be split");
+	expect_all(r, &h.a, "shared memory, split");
+	expect_all(r, &plain.a, "the second mapping, split");
+	expect(r, reserved_pages_settle(r, start + HUGE_PAGES),
+	       "split, it has as much storage as before");
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)HUGE_SIZE / 2))
+		bail_errno(r, "fallocate");
+	expect(r, reserved_pages_settle(r, start + HUGE_PAGES / 2),
+	       "split, the half that is punched out gives back its storage");
 	huge_unmap(r, &h);
 	huge_unmap(r, &plain);
 	close(fd);
@@ -316,23 +423,25 @@ static void shared(struct run *r, uint64_t start)
 
 static void zero(struct run *r)
 {
-	struct huge h = huge_map(r, RW | PROT_MTE, -1);
+	struct huge h = huge_map(r, AREA_RW | PROT_MTE, -1);
+	char *p = h.a.base;
 	uint64_t sum = 0;
 
 	step(r,
 	     "Memory that was never written is read: the kernel maps its huge page of zeroes, which is everybody's. Its tags are 0, and a tag that is set here must not show there.");
 	for (size_t i = 0; i < HUGE_SIZE; i += page_size())
-		sum += (unsigned char)h.p[i];
+		sum += (unsigned char)p[i];
 	expect_eq_u64(r, sum, 0, "it reads as zeroes");
-	expect_intact(r, tags_check_same(h.p, HUGE_SIZE, 0), "the tags of the huge zero page are 0");
-	expect_eq_u64(r, look(r, &h).misplaced, 0, "it does not lie in tag storage");
-	tag_store(h.p + HUGE_SIZE / 2, 7);
-	expect_eq_u64(r, tag_load(h.p + HUGE_SIZE / 2), 7, "the tag that was set is there");
-	expect_eq_u64(r, tag_load(h.p + HUGE_SIZE / 2 + MTE_GRANULE), 0, "its neighbour's is 0");
+	expect_intact(r, tags_check_same(p, HUGE_SIZE, 0), "the tags of the huge zero page are 0");
+	expect_eq_u64(r, pages_in_tag_storage(r, 0, p, HUGE_PAGES), 0,
+		      "it does not lie in tag storage");
+	tag_store(p + HUGE_SIZE / 2, 7);
+	expect_eq_u64(r, tag_load(p + HUGE_SIZE / 2), 7, "the tag that was set is there");
+	expect_eq_u64(r, tag_load(p + HUGE_SIZE / 2 + MTE_GRANULE), 0, "its neighbour's is 0");
 	huge_unmap(r, &h);
-	h = huge_map(r, RW | PROT_MTE, -1);
-	(void)*(volatile char *)h.p;
-	expect_intact(r, tags_check_same(h.p, HUGE_SIZE, 0),
+	h = huge_map(r, AREA_RW | PROT_MTE, -1);
+	(void)*(volatile char *)h.a.base;
+	expect_intact(r, tags_check_same(h.a.base, HUGE_SIZE, 0),
 		      "who maps the huge zero page next finds tags of 0");
 	huge_unmap(r, &h);
 }
@@ -372,7 +481,6 @@ static void storage_held(struct run *r)
 	int (*pipes)[2] = calloc(MAX, sizeof(*pipes));
 	size_t max_pipes = MAX / 256 + 1;
 	struct huge h, old;
-	struct survey s;
 
 	if (!pages || !pipes)
 		bail(r, "no memory");
@@ -380,8 +488,8 @@ static void storage_held(struct run *r)
 		n = MAX;
 	step(r,
 	     "Somebody holds data in a third of tag storage, so that hardly any huge page finds all of its 16 blocks. Tagged memory then comes in small pages, but it comes.");
-	old = huge_map(r, RW, -1);
-	pattern_fill(old.p, HUGE_SIZE, old.seed, 0);
+	old = huge_map(r, AREA_RW, -1);
+	area_write_data(r, &old.a);
 	switch_set(r, "move_before_pin", 0);
 	got = ballast_into_tag_storage(r, b, n, memory_reserve(r) + 8 * HUGE_SIZE, pages, n);
 	held = pin_pages(r, pages, got, pipes, max_pipes);
@@ -389,21 +497,16 @@ static void storage_held(struct run *r)
 	require(r, held >= n / 2, "enough pages in tag storage are held");
 
 	before = summary_now(r);
-	h = huge_map(r, RW | PROT_MTE, -1);
-	fill(&h);
-	expect_content(r, &h, "storage held, new memory");
-	expect_all_tagged(r, &h, "storage held, new memory");
+	h = huge_map(r, AREA_RW | PROT_MTE, -1);
+	area_write(r, &h.a);
+	expect_all(r, &h.a, "storage held, new memory");
 
 	step(r,
 	     "Data that is in a huge page already becomes taggable: what cannot be had for it as a whole is found page by page, after its mapping was split.");
-	if (mprotect(old.p, HUGE_SIZE, RW | PROT_MTE))
-		bail_errno(r, "mprotect with PROT_MTE");
-	tags_fill(old.p, HUGE_SIZE, old.seed, 1);
-	expect_content(r, &old, "storage held, data tagged later");
-	expect_all_tagged(r, &old, "storage held, data tagged later");
+	area_protect(r, &old.a, true);
+	area_write_tags(r, &old.a);
+	expect_all(r, &old.a, "storage held, data tagged later");
 	after = summary_now(r);
-	s = look(r, &old);
-	expect_eq_u64(r, s.foa, 0, "nothing of it faults any more");
 	/* Where these pages lie is chance: mostly some of their storage is held. */
 	measure(r, "reservations_failed", "1", (double)(after.reserve_busy - before.reserve_busy));
 	expect_eq_u64(r, after.foa_sigbus, before.foa_sigbus, "nobody got SIGBUS");
@@ -443,6 +546,7 @@ static void thp_run(struct run *r)
 	zero(r);
 	start = summary_now(r);
 	at_fault(r, start.reserved_pages);
+	splitting(r, start.reserved_pages);
 	by_mprotect(r, start.reserved_pages);
 	collapsed(r, start.reserved_pages);
 	shared(r, start.reserved_pages);
