@@ -160,6 +160,78 @@ static void check_faults(struct run *r, const struct area *a)
 		bail_errno(r, "cannot switch tag checks off");
 }
 
+/* One of the program's pages, and the block that has its tags. */
+struct tenant {
+	int64_t block;		/* first, for by_number() */
+	size_t page;
+};
+
+/* Sorted: those of one block are neighbours. The caller frees it. */
+static struct tenant *tenants_by_block(struct run *r, const struct area *a)
+{
+	struct tenant *t = calloc(a->pages, sizeof(*t));
+
+	if (!t)
+		bail(r, "out of memory");
+	for (size_t i = 0; i < a->pages; i++) {
+		t[i].block = page_now(r, 0, touched(a, i)).block;
+		t[i].page = i;
+	}
+	qsort(t, a->pages, sizeof(*t), by_number);
+	return t;
+}
+
+/* A block outlives all of its pages but the last. */
+static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t reserved)
+{
+	struct tenant *t = tenants_by_block(r, a);
+	size_t first = 0, n = 0, kept, bad = 0;
+	struct state_block before, after;
+	uint64_t block;
+
+	for (size_t i = 0, begin = 0; i < a->pages; i++) {
+		if (t[i].block != t[begin].block)
+			begin = i;
+		if (i - begin + 1 > n) {
+			n = i - begin + 1;
+			first = begin;
+		}
+	}
+	if (n < 2 || t[first].block < 0) {
+		note(r, "no two pages share a block here");
+		free(t);
+		return;
+	}
+	block = (uint64_t)t[first].block;
+	kept = t[first + rnd_below(r, n)].page;
+	step(r, "Of the %zu pages whose tags are in block %" PRIu64 " it drops all but one. That one's tags are there still, so the block must not go back to the page allocator.",
+	     n, block);
+	before = block_now(r, block);
+	for (size_t i = first; i < first + n; i++)
+		if (t[i].page != kept && madvise(touched(a, t[i].page), page_size(), MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+	expect(r, reserved_pages_settle(r, reserved - (n - 1)),
+	       "the pages that were dropped have no tag storage");
+	after = block_now(r, block);
+	expect_eq_u64(r, after.letter, BLOCK_RESERVED, "the block of the one that is kept is reserved");
+	expect_eq_u64(r, after.tagged, before.tagged - (n - 1), "it counts those that are gone no more");
+	expect_intact(r, pattern_check(touched(a, kept), page_size(), a->seed, kept),
+		      "the data of the page that is kept is what the program wrote");
+	expect_intact(r, tags_check(touched(a, kept), page_size(), a->seed, kept),
+		      "its tags are what the program set");
+	expect(r, tags_stored(r, 0, touched(a, kept), 0, NULL), "and they are in that block");
+
+	/* The same pages may get their old places, or others. */
+	for (size_t i = first; i < first + n; i++)
+		if (t[i].page != kept)
+			write_page(a, t[i].page);
+	for (size_t i = 0; i < a->pages; i++)
+		bad += !tags_stored(r, 0, touched(a, i), 0, NULL);
+	expect_eq_u64(r, bad, 0, "touched again, all pages have their tags in tag storage");
+	expect_contents(r, a, "after those pages were written again");
+	free(t);
+}
+
 static void mmap_run(struct run *r)
 {
 	struct state_summary start = summary_now(r), full, end;
@@ -205,6 +277,8 @@ static void mmap_run(struct run *r)
 		     a.pages, "the pages share blocks as the arithmetic allows");
 	expect_range(r, full.blocks_reserved, blocks, full.blocks,
 		     "the summary counts at least these blocks as reserved");
+
+	keep_one_of_a_block(r, &a, full.reserved_pages);
 
 	step(r, "The program drops one page with MADV_DONTNEED and touches it again: the data is gone, and so must be the tags.");
 	if (madvise(a.base, page_size(), MADV_DONTNEED))
