@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What "run" and "suite" share: see execute.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -147,20 +150,119 @@ static void run_one(const struct run_options *opt, struct report *rep)
 	runner_free(rn);
 }
 
+/* Where results go: a stream, or memory until all of them are there. */
+struct output {
+	FILE *f;
+	char *text;	/* of the memory */
+	size_t len;
+	bool whole;
+};
+
+/* A new file beside that of this name, with the rights of any new file; -1, with errno. */
+static int temporary(const char *name, char *path, size_t size)
+{
+	mode_t mask = umask(0);
+	int fd, err;
+
+	umask(mask);
+	if ((size_t)snprintf(path, size, "%s.XXXXXX", name) >= size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0 && fchmod(fd, 0666 & ~mask)) {
+		err = errno;
+		close(fd);
+		unlink(path);
+		errno = err;
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * Results of a format that is of use only as a whole get their file when they are complete:
+ * whoever finds it can use it, however this ends. Until then there is none, lest an
+ * older one be taken for it. 0 or -errno.
+ */
+static int output_open(struct output *out, const struct execute *ex)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	/* What is no file, or the name of another, stays: a pipe, /dev/stdout. */
+	out->whole = ex->format && ex->format->whole &&
+		     (lstat(ex->output, &st) || S_ISREG(st.st_mode));
+	if (!out->whole) {
+		out->f = fopen(ex->output, "we");
+		return out->f ? 0 : -errno;
+	}
+	/* That it cannot be written is better known now than after hours. */
+	fd = temporary(ex->output, path, sizeof(path));
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	if (unlink(path) || (unlink(ex->output) && errno != ENOENT))
+		return -errno;
+	out->f = open_memstream(&out->text, &out->len);
+	return out->f ? 0 : -errno;
+}
+
+/* Give what is in memory its file. 0 or -errno. */
+static int output_keep(const struct output *out, const char *name)
+{
+	char path[PATH_MAX];
+	int fd = temporary(name, path, sizeof(path)), err = 0;
+	FILE *f;
+
+	if (fd < 0)
+		return -errno;
+	f = fdopen(fd, "w");
+	if (!f) {
+		err = -errno;
+		close(fd);
+	} else {
+		if (fwrite(out->text, 1, out->len, f) != out->len)
+			err = -errno;
+		if (fclose(f) && !err)
+			err = -errno;
+	}
+	if (!err && rename(path, name))
+		err = -errno;
+	if (err)
+		unlink(path);
+	return err;
+}
+
+/* 0 or -errno. */
+static int output_close(struct output *out, const char *name, bool complete)
+{
+	int err = fclose(out->f) ? -errno : 0;
+
+	if (out->whole && complete && !err)
+		err = output_keep(out, name);
+	free(out->text);
+	return err;
+}
+
 int execute(struct execute *ex, const struct command *cmd)
 {
 	struct report rep = { .format = ex->format, .out = stdout };
 	struct sigaction sa = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	struct output output = { .f = NULL };
+	bool complete = false;
 	uint32_t random;
-	int status;
+	int status, err;
 
 	if (ex->output) {
-		rep.out = fopen(ex->output, "we");
-		if (!rep.out) {
+		err = output_open(&output, ex);
+		if (err) {
 			status = problem(cmd, EXIT_NOT_HERE, "cannot write to %s: %s", ex->output,
-					 strerror(errno));
+					 strerror(-err));
 			goto out;
 		}
+		rep.out = output.f;
 	}
 	if (!ex->have_seed) {
 		/* Short enough to type again. */
@@ -195,13 +297,13 @@ int execute(struct execute *ex, const struct command *cmd)
 
 		run_one(&opt, &rep);
 	}
-	status = report_end(&rep) ? EXIT_FAILED : report_status(&rep);
-	if (interrupted)
-		status = EXIT_FAILED;
+	complete = !report_end(&rep);
+	status = complete && !interrupted ? report_status(&rep) : EXIT_FAILED;
 out:
-	if (rep.out && rep.out != stdout && fclose(rep.out))
+	err = output.f ? output_close(&output, ex->output, complete) : 0;
+	if (err)
 		status = problem(cmd, EXIT_FAILED, "cannot write to %s: %s", ex->output,
-				 strerror(errno));
+				 strerror(-err));
 	execute_free(ex);
 	return status;
 }

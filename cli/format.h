@@ -19,6 +19,7 @@ struct report {
 struct format {
 	const char *name;
 	const char *summary;
+	bool whole;		/* of no use to anybody before its end */
 	/* Before the first and after the last scenario; 0 or -ENOMEM. May be NULL. */
 	int (*begin)(struct report *rep);
 	void (*event)(struct report *rep, const struct event *ev);

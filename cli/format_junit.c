@@ -183,6 +183,7 @@ static int junit_end(struct report *rep)
 const struct format format_junit = {
 	.name = "junit",
 	.summary = "JUnit XML, for CI systems; printed when all has run",
+	.whole = true,
 	.begin = junit_begin,
 	.event = junit_event,
 	.end = junit_end,

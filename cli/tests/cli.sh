@@ -171,6 +171,37 @@ ok "JUnit" $?
 ok "--output leaves stdout alone" $?
 run 3 "$t" run --output /nonexistent/x passes && complains "/nonexistent/x"
 ok "--output that cannot be written" $?
+run 3 "$t" run --format junit --output /nonexistent/x passes && complains "/nonexistent/x"
+ok "--output that cannot be written, JUnit" $?
+run 1 "$t" run --format junit --output /dev/full passes && complains "No space left on device"
+ok "JUnit on a full disk" $?
+run 0 "$t" run --format junit --output /dev/stdout passes && says "</testsuites>"
+ok "JUnit to a device" $?
+
+# results KILL NAME: a run that hangs, with results of JUnit in a folder of their own, where
+# older ones are; once it hangs it gets this signal. Its status is in rc.
+results() {
+	local pid
+	rm -rf "$dir/results" && mkdir "$dir/results" && echo old >"$dir/results/r.xml"
+	"$t" run --format junit --output "$dir/results/r.xml" passes hangs >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	for ((i = 0; i < 200; i++)); do
+		grep -q old "$dir/results/r.xml" 2>/dev/null || break
+		sleep 0.1
+	done
+	[[ -e $dir/results/r.xml ]] && echo "# there is a file before there are results"
+	kill "-$1" $pid
+	rc=0
+	wait $pid || rc=$?
+}
+results TERM
+((rc == 1)) && [[ $(ls "$dir/results") == r.xml && $(stat -c %a "$dir/results/r.xml") == 644 ]] &&
+	python3 -c 'import sys, xml.etree.ElementTree as E; assert len(E.parse(sys.argv[1]).getroot()) > 0' \
+		"$dir/results/r.xml" 2>"$dir/err"
+ok "JUnit, interrupted: what there is, complete" $?
+results KILL
+((rc == 137)) && [[ -z $(ls "$dir/results") ]]
+ok "JUnit, killed: no results rather than an empty file, or older ones" $?
 "$t" run passes >/dev/full 2>"$dir/err"
 (($? == 1)) && complains "cannot write the results: No space left on device"
 ok "results on a full disk" $?
