@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/mman.h>	/* MADV_SOFT_OFFLINE */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +17,6 @@
 #include "area.h"
 #include "place.h"
 #include "scenario.h"
-
-#ifndef MADV_HWPOISON
-#define MADV_HWPOISON 100
-#endif
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
 
 #define WAIT_MS 60000
 #define HUGE_SIZE ((size_t)2 << 20)
