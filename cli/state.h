@@ -57,6 +57,7 @@ const char *state_root(const struct state *st);
 	X(claimed, "tag storage pages caught as they were freed")              \
 	X(alloc_other_page, "tagged allocations that took another page")       \
 	X(alloc_searched, "tagged allocations served by a search")             \
+	X(alloc_gathered, "tagged allocations put where tags are already")     \
 	X(alloc_without, "tagged allocations without tag storage")             \
 	X(foa_set, "entries made inaccessible")                                \
 	X(foa_fault, "faults on such entries")                                 \
@@ -65,7 +66,9 @@ const char *state_root(const struct state *st);
 	X(foa_sigbus, "faults that ended in SIGBUS")                           \
 	X(copy_refused, "copies refused for want of tag storage")              \
 	X(moved_out, "pages moved out of tag storage to be tagged")            \
-	X(pin_moved, "pages moved out of tag storage to be pinned")
+	X(pin_moved, "pages moved out of tag storage to be pinned")            \
+	X(swap_saved, "pages whose tags were saved at swap out")               \
+	X(swap_zero, "pages swapped out whose tags were all zero")
 
 struct state_summary {
 	unsigned int version;

@@ -69,6 +69,8 @@ TEST_F(reader, summary)
 	}
 	EXPECT_EQ(1010, s.reserved_pages);
 	EXPECT_EQ(1028, s.pin_moved);
+	EXPECT_EQ(1029, s.alloc_gathered);
+	EXPECT_EQ(1031, s.swap_zero);
 }
 
 TEST_F(reader, regions)

@@ -18,8 +18,8 @@ fx_summary() {
 		blocks_available blocks_isolating blocks_reserved blocks_permanent
 		blocks_unusable blocks_reserved_max reserved_pages reserve_joined reserve_ok
 		reserve_migrated reserve_busy release page_release claimed alloc_other_page alloc_searched
-		alloc_without foa_set foa_fault foa_replaced foa_replayed foa_sigbus
-		copy_refused moved_out pin_moved)
+		alloc_gathered alloc_without foa_set foa_fault foa_replaced foa_replayed foa_sigbus
+		copy_refused moved_out pin_moved swap_saved swap_zero)
 	for k in "${keys[@]}"; do
 		echo "$k ${v[$k]:-0}"
 	done >"$file.new"
@@ -58,5 +58,6 @@ fx_make() {
 	echo 1 >"$d/switches/replace_data_page"
 	echo 1 >"$d/switches/choose_other_page"
 	echo 1 >"$d/switches/move_before_pin"
+	echo 1 >"$d/switches/gather"
 	echo 1000 >"$d/switches/fault_wait_ms"
 }
