@@ -4,6 +4,7 @@
  * whole block, which serves 32 or more; so it matters where tagged pages lie.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -71,21 +72,46 @@ static void expect_map(struct run *r, const char *when)
 	expect_eq_u64(r, pages, s.reserved_pages, "%s: the blocks count as many pages", when);
 }
 
-static void gather_run(struct run *r)
+/* What one life, with gathering or without, came to. */
+struct life {
+	double mean, after_free, refilled;	/* fullness, in % */
+	uint64_t gathered;
+};
+
+static size_t held_pages(const struct chunk *chunk, size_t nr)
 {
+	size_t held = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		held += chunk[i].a.base && chunk[i].tagged ? chunk[i].a.n : 0;
+	return held;
+}
+
+static void expect_held(struct run *r, const char *how, const char *when,
+			const struct state_summary *start, size_t held)
+{
+	struct state_summary s;
+
+	expect(r, reserved_pages_settle(r, start->reserved_pages + held),
+	       "%s, %s: what has tag storage is what the program has", how, when);
+	s = summary_now(r);
+	expect_range(r, s.reserved_pages, 1, s.blocks_reserved * s.block_pages * STATE_DATA_PER_TAG,
+		     "%s, %s: no block has more pages than it can serve", how, when);
+}
+
+static void live(struct run *r, bool gather, struct life *l)
+{
+	const char *how = gather ? "gathering" : "without";
 	struct state_summary start = summary_now(r), s;
 	uint64_t steps = param_u64(r, "steps");
-	size_t nr = param_u64(r, "chunks"), held = 0;
-	struct chunk *chunk = calloc(nr, sizeof(*chunk));
+	size_t nr = param_u64(r, "chunks"), freed = 0;
+	struct chunk *chunk = calloc(nr, sizeof(*chunk)), *one;
 	struct totals t = { 0 };
-	double least = 100, most = 0, sum = 0;
+	double sum = 0;
 	unsigned int looks = 0;
 
 	if (!chunk)
 		bail(r, "out of memory");
-	step(r,
-	     "A program lives a long life in short: %llu times it allocates or frees some pages, half of them tagged, in random order. Memory gets mixed.",
-	     (unsigned long long)steps);
 	for (uint64_t i = 0; i < steps; i++) {
 		struct chunk *c = &chunk[rnd_below(r, nr)];
 
@@ -97,54 +123,92 @@ static void gather_run(struct run *r)
 			continue;
 		s = summary_now(r);
 		sum += fullness(&s);
-		least = fullness(&s) < least ? fullness(&s) : least;
-		most = fullness(&s) > most ? fullness(&s) : most;
 		looks++;
 	}
-	for (size_t i = 0; i < nr; i++) {
-		if (!chunk[i].a.base)
-			continue;
-		chunk_check(&chunk[i], &t);
-		held += chunk[i].tagged ? chunk[i].a.n : 0;
-	}
-	s = summary_now(r);
-	measure(r, "tagged_pages", "pages", (double)s.reserved_pages);
-	measure(r, "reserved_blocks", "blocks", (double)s.blocks_reserved);
-	measure(r, "fullness_mean", "%", looks ? sum / looks : 0);
-	measure(r, "fullness_min", "%", least);
-	measure(r, "fullness_max", "%", most);
-	measure(r, "fullness_end", "%", fullness(&s));
-	expect_eq_u64(r, t.bad, 0, "all data and all tags are intact");
-	expect(r, reserved_pages_settle(r, start.reserved_pages + held),
-	       "what has tag storage is what the program has");
-	s = summary_now(r);
-	expect_range(r, s.reserved_pages, 1,
-		     s.blocks_reserved * s.block_pages * STATE_DATA_PER_TAG,
-		     "no block has more pages than it can serve");
-	expect_map(r, "in use");
+	l->mean = looks ? sum / looks : 0;
+	for (size_t i = 0; i < nr; i++)
+		if (chunk[i].a.base)
+			chunk_check(&chunk[i], &t);
+	expect_held(r, how, "after a long life", &start, held_pages(chunk, nr));
+	expect_map(r, how);
 
-	step(r, "It frees three quarters of it. Blocks stay reserved for the pages that are left.");
+	/* Holes all over: three of four chunks go, and nothing comes for them. */
 	for (size_t i = 0; i < nr; i++) {
 		if (!chunk[i].a.base || !(i % 4))
 			continue;
-		held -= chunk[i].tagged ? chunk[i].a.n : 0;
+		freed += chunk[i].tagged ? chunk[i].a.n : 0;
 		chunk_drop(r, &chunk[i], &t);
 	}
-	expect(r, reserved_pages_settle(r, start.reserved_pages + held),
-	       "what is left of it has tag storage");
+	/* What waits on the lists of a processor is not free for anybody to find. */
+	drain_lru(r);
+	expect_held(r, how, "three quarters freed", &start, held_pages(chunk, nr));
 	s = summary_now(r);
-	measure(r, "fullness_after_free", "%", fullness(&s));
-	expect_map(r, "mostly freed");
+	l->after_free = fullness(&s);
+	expect_map(r, how);
 
-	step(r, "It frees the rest.");
+	/* And tagged pages come back one by one. */
+	one = calloc(freed, sizeof(*one));
+	if (freed && !one)
+		bail(r, "out of memory");
+	for (size_t i = 0; i < freed; i++) {
+		one[i].tagged = true;
+		one[i].a = area_map(r, 1, true);
+		area_write_data(r, &one[i].a);
+		area_write_tags(r, &one[i].a);
+	}
+	expect_held(r, how, "as many tagged again", &start, held_pages(chunk, nr) + freed);
+	s = summary_now(r);
+	l->refilled = fullness(&s);
+	expect_map(r, how);
+
+	for (size_t i = 0; i < freed; i++)
+		chunk_drop(r, &one[i], &t);
 	for (size_t i = 0; i < nr; i++)
 		if (chunk[i].a.base)
 			chunk_drop(r, &chunk[i], &t);
+	free(one);
 	free(chunk);
-	expect_eq_u64(r, t.bad, 0, "all data and all tags were intact to the end");
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "freed, none has tag storage");
+	expect_eq_u64(r, t.bad, 0, "%s: all data and all tags were intact to the end", how);
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "%s: freed, none has tag storage",
+	       how);
 	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
-	       "and no more blocks are reserved than at the start");
+	       "%s: and no more blocks are reserved than at the start", how);
+	s = summary_now(r);
+	l->gathered = s.alloc_gathered - start.alloc_gathered;
+}
+
+static void report(struct run *r, const char *how, const struct life *l)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "fullness_mean_%s", how);
+	measure(r, name, "%", l->mean);
+	snprintf(name, sizeof(name), "fullness_after_free_%s", how);
+	measure(r, name, "%", l->after_free);
+	snprintf(name, sizeof(name), "fullness_refilled_%s", how);
+	measure(r, name, "%", l->refilled);
+	snprintf(name, sizeof(name), "pages_gathered_%s", how);
+	measure(r, name, "pages", (double)l->gathered);
+}
+
+static void gather_run(struct run *r)
+{
+	struct life on, off;
+
+	step(r,
+	     "A program lives a long life in short: %llu times it allocates or frees some pages, half of them tagged, in random order. Then it frees three quarters of them, and allocates as many tagged pages one by one. The kernel takes them from anywhere.",
+	     (unsigned long long)param_u64(r, "steps"));
+	switch_set(r, "gather", 0);
+	live(r, false, &off);
+	report(r, "off", &off);
+	expect_eq_u64(r, off.gathered, 0, "without: no page was gathered");
+
+	step(r,
+	     "The same kind of life again, with gathering: for a page whose block holds no tags yet, the kernel looks for another one whose block does.");
+	switch_set(r, "gather", 1);
+	live(r, true, &on);
+	report(r, "on", &on);
+	expect_range(r, on.gathered, 1, UINT64_MAX, "gathering: pages were gathered");
 }
 
 static const struct scenario gather_scenario = {
@@ -153,7 +217,7 @@ static const struct scenario gather_scenario = {
 	.summary = "how full the reserved blocks are after a long mixed life",
 	.explanation =
 		"A block of tag storage serves at least 32 pages, and is lost for data as soon as one of them is tagged. If tagged pages lie scattered, few of them can hold all of tag storage. "
-		"This measures, after many random allocations and frees of tagged and untagged memory, how many tagged pages there are in proportion to those that the reserved blocks could serve. "
+		"This measures, after many random allocations and frees of tagged and untagged memory, how many tagged pages there are in proportion to those that the reserved blocks could serve; without gathering, and with it. "
 		"The same seed gives the same sequence.",
 	.groups = "quick",
 	.params = PARAMS(
