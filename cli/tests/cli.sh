@@ -147,7 +147,7 @@ import json, sys
 ev = [json.loads(line) for line in open(sys.argv[1])]
 states = [e["state"] for e in ev if "state" in e]
 assert len(states) == 3, len(states)
-assert states[0]["policy"] == "cma" and states[0]["reserved_pages"] == 1010 and states[0]["pin_moved"] == 1028
+assert states[0]["policy"] == "cma" and states[0]["reserved_pages"] == 1010 and states[0]["pin_moved"] == 1029
 END
 ok "JSON carries the state at each step and at the end" $?
 
@@ -272,7 +272,7 @@ ok "state: summary and map" $?
 run 0 "$t" state --json && python3 - "$dir/out" <<'END' 2>"$dir/err"
 import json, sys
 s = json.load(open(sys.argv[1]))
-assert s["policy"] == "cma" and s["pin_moved"] == 1028
+assert s["policy"] == "cma" and s["pin_moved"] == 1029
 assert [r["blocks"] for r in s["region"]] == [64, 36]
 assert s["region"][1]["map"][0] == [64, 1, "f"], s["region"][1]["map"][0]
 assert sum(run[1] for r in s["region"] for run in r["map"]) == 100

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * workloads/inject.c: each way to find storage for tags fails at random, and programs
+ * notice nothing but that it takes longer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "area.h"
+#include "place.h"
+#include "scenario.h"
+
+#define DEBUGFS "/sys/kernel/debug/"
+#define AREAS 24
+#define PAGES 32
+#define MIN_ROUNDS 50	/* on a slow machine, too */
+
+static const char *const failures[] = { "fail_mts_reserve", "fail_mts_isolate",
+					"fail_mts_migrate" };
+#define NR_FAILURES (sizeof(failures) / sizeof(failures[0]))
+
+/* A setting of the kernel; for its fault injection see Documentation/fault-injection. */
+static void write_proc(struct run *r, const char *path, const char *value)
+{
+	size_t len = strlen(value);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	if (write(fd, value, len) != (ssize_t)len)
+		bail_errno(r, "%s: cannot write '%s'", path, value);
+	close(fd);
+}
+
+/*
+ * From now on each of them fails, of 100 times, so many; for this process only and its
+ * children, so that nothing has to be put back if it is killed.
+ */
+static void fail_all(struct run *r, uint64_t percent)
+{
+	char path[96], number[24];
+
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)percent);
+	for (size_t i = 0; i < NR_FAILURES; i++) {
+		const char *const setting[][2] = {
+			{ "task-filter", "Y" }, { "verbose", "0" }, { "times", "-1" },
+			{ "probability", number },
+		};
+
+		for (size_t j = 0; j < sizeof(setting) / sizeof(setting[0]); j++) {
+			snprintf(path, sizeof(path), DEBUGFS "%s/%s", failures[i], setting[j][0]);
+			write_proc(r, path, setting[j][1]);
+		}
+	}
+	write_proc(r, "/proc/self/make-it-fail", percent ? "1" : "0");
+}
+
+/* Something that programs do with tagged memory; the area is as its seeds say, after it. */
+static void act(struct run *r, struct area *a, bool swap)
+{
+	pid_t pid;
+	int status;
+
+	switch (rnd_below(r, swap ? 6 : 5)) {
+	case 0:		/* new pages */
+		area_unmap(r, a);
+		*a = area_map(r, PAGES, true);
+		area_write(r, a);
+		break;
+	case 1:		/* tagged only later: they wait for storage */
+		area_unmap(r, a);
+		*a = area_map(r, PAGES, false);
+		area_write_data(r, a);
+		area_protect(r, a, true);
+		a->tags = 0;
+		area_write_tags(r, a);
+		break;
+	case 2:		/* new tags */
+		area_write_tags(r, a);
+		break;
+	case 3:		/* copies: the child writes, then the parent */
+		pid = fork();
+		if (pid < 0)
+			bail_errno(r, "fork");
+		if (!pid) {
+			bool good = !area_check_data(a).count && !area_check_tags(a).count;
+
+			for (size_t i = 0; i < a->n; i++)
+				*(volatile char *)area_page(a, i) += 1;
+			_exit(good ? 0 : 1);
+		}
+		area_write_data(r, a);
+		if (waitpid(pid, &status, 0) != pid)
+			bail_errno(r, "waitpid");
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			expect(r, false, "a child of fork() finds data and tags as they were");
+		break;
+	case 4:		/* less of it, and again all */
+		if (madvise(a->base, area_len(a) / 2, MADV_DONTNEED))
+			bail_errno(r, "madvise(MADV_DONTNEED)");
+		area_write(r, a);
+		break;
+	case 5:
+		if (madvise(a->base, area_len(a), MADV_PAGEOUT))
+			bail_errno(r, "madvise(MADV_PAGEOUT)");
+		break;
+	}
+}
+
+static void inject_run(struct run *r)
+{
+	uint64_t seconds = param_u64(r, "seconds"), percent = param_u64(r, "percent");
+	struct state_summary start = summary_now(r), s;
+	struct area area[AREAS];
+	struct ballast *b = ballast_new(r);
+	uint64_t rounds = 0, bad = 0, end;
+	char *none[1];
+	struct stat st;
+	bool swap = memory_now(r).swap_free > 64 << 20;
+
+	for (size_t i = 0; i < NR_FAILURES; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), DEBUGFS "%s", failures[i]);
+		if (stat(path, &st))
+			skip(r, "the kernel cannot inject failures (%s: %s): CONFIG_ARM64_MTE_TAG_STORAGE_FAIL",
+			     path, strerror(errno));
+	}
+
+	step(r,
+	     "Memory is filled, so that data lies in tag storage and has to be moved for each new tag block. Then %llu of 100 attempts fail: to take a free block, to empty a block, to move a page.",
+	     (unsigned long long)percent);
+	ballast_into_tag_storage(r, b, 256, 48 << 20, none, 0);
+	fail_all(r, percent);
+
+	for (size_t i = 0; i < AREAS; i++) {
+		area[i] = area_map(r, PAGES, true);
+		area_write(r, &area[i]);
+	}
+	end = now_ns() + seconds * 1000000000;
+	for (; now_ns() < end || rounds < MIN_ROUNDS; rounds++) {
+		struct area *a = &area[rnd_below(r, AREAS)];
+
+		act(r, a, swap);
+		if (!(rounds % 16))
+			/* It moves what is in memory: copies of tags. */
+			write_proc(r, "/proc/sys/vm/compact_memory", "1");
+		if (rounds % 4)
+			continue;
+		for (size_t i = 0; i < AREAS; i++)
+			bad += !!area_check_data(&area[i]).count + !!area_check_tags(&area[i]).count;
+	}
+	s = summary_now(r);
+	measure(r, "rounds", "1", (double)rounds);
+	measure(r, "reserve_busy", "1", (double)(s.reserve_busy - start.reserve_busy));
+	measure(r, "foa_replaced", "pages", (double)(s.foa_replaced - start.foa_replaced));
+	measure(r, "foa_replayed", "1", (double)(s.foa_replayed - start.foa_replayed));
+	measure(r, "alloc_other_page", "pages",
+		(double)(s.alloc_other_page - start.alloc_other_page));
+	measure(r, "copy_refused", "pages", (double)(s.copy_refused - start.copy_refused));
+	expect_range(r, s.reserve_busy - start.reserve_busy, 1, UINT64_MAX,
+		     "reservations did fail");
+	expect_eq_u64(r, bad, 0, "meanwhile all data and all tags were as the program left them");
+	expect_eq_u64(r, s.foa_sigbus - start.foa_sigbus, 0, "no access ended in SIGBUS");
+
+	step(r, "The failures are switched off. All is read once more.");
+	fail_all(r, 0);
+	for (size_t i = 0; i < AREAS; i++) {
+		bad += !!area_check_data(&area[i]).count + !!area_check_tags(&area[i]).count;
+		area_unmap(r, &area[i]);
+	}
+	expect_eq_u64(r, bad, 0, "at the end, too");
+	expect_intact(r, ballast_check(b), "and so is the memory that was in the way");
+	ballast_free(b);
+	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none has tag storage");
+	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
+	       "and nothing is left reserved");
+}
+
+static const struct scenario inject_scenario = {
+	.name = "inject",
+	.kind = SCENARIO_WORKLOAD,
+	.summary = "finding storage for tags fails at random, at every step",
+	.explanation =
+		"Whether storage for tags can be found depends on who holds which page at the moment. So that every way out of a failure is taken, the kernel's fault injection makes the steps fail at random: a free block is not had, a block is not emptied, data is not moved. "
+		"A program must not notice: the kernel takes another page, or tries again. No data, no tag and no block may be lost.",
+	.groups = "stress",
+	.params = PARAMS(
+		P_UINT("seconds", "5", 1, 86400, "how long"),
+		P_UINT("percent", "30", 1, 60, "how many of 100 attempts fail")),
+	.needs = NEED_TAG_STORAGE,
+	.min_memory = 256 << 20,
+	.time_limit_s = 900,
+	.run = inject_run,
+};
+SCENARIO(inject_scenario);
