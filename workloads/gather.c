@@ -140,7 +140,7 @@ static void live(struct run *r, bool gather, struct life *l)
 		chunk_drop(r, &chunk[i], &t);
 	}
 	/* What waits on the lists of a processor is not free for anybody to find. */
-	drain_lru(r);
+	settle(r);
 	expect_held(r, how, "three quarters freed", &start, held_pages(chunk, nr));
 	s = summary_now(r);
 	l->after_free = fullness(&s);
