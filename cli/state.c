@@ -25,7 +25,8 @@ struct state {
 };
 
 const char *const state_switches[] = {
-	"replace_data_page", "choose_other_page", "move_before_pin", "gather", "fault_wait_ms", NULL,
+	"replace_data_page", "choose_other_page", "move_before_pin", "gather",
+	"fault_wait_ms", NULL,
 };
 
 const struct state_counter state_counters[] = {

@@ -62,6 +62,11 @@ static void fail_all(struct run *r, uint64_t percent)
 	write_proc(r, "/proc/self/make-it-fail", percent ? "1" : "0");
 }
 
+static bool bad_area(const struct area *a)
+{
+	return area_check_data(a).count || area_check_tags(a).count;
+}
+
 /* Something that programs do with tagged memory; the area is as its seeds say, after it. */
 static void act(struct run *r, struct area *a, bool swap)
 {
@@ -90,7 +95,7 @@ static void act(struct run *r, struct area *a, bool swap)
 		if (pid < 0)
 			bail_errno(r, "fork");
 		if (!pid) {
-			bool good = !area_check_data(a).count && !area_check_tags(a).count;
+			bool good = !bad_area(a);
 
 			for (size_t i = 0; i < a->n; i++)
 				*(volatile char *)area_page(a, i) += 1;
@@ -155,7 +160,7 @@ static void inject_run(struct run *r)
 		if (rounds % 4)
 			continue;
 		for (size_t i = 0; i < AREAS; i++)
-			bad += !!area_check_data(&area[i]).count + !!area_check_tags(&area[i]).count;
+			bad += bad_area(&area[i]);
 	}
 	s = summary_now(r);
 	measure(r, "rounds", "1", (double)rounds);
@@ -173,7 +178,7 @@ static void inject_run(struct run *r)
 	step(r, "The failures are switched off. All is read once more.");
 	fail_all(r, 0);
 	for (size_t i = 0; i < AREAS; i++) {
-		bad += !!area_check_data(&area[i]).count + !!area_check_tags(&area[i]).count;
+		bad += bad_area(&area[i]);
 		area_unmap(r, &area[i]);
 	}
 	expect_eq_u64(r, bad, 0, "at the end, too");
