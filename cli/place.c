@@ -221,6 +221,22 @@ static size_t pages_in_memory(struct run *r, void *p, size_t n)
 	return sum;
 }
 
+/*
+ * What was written to a disk stays in the swap cache until somebody reclaims it, and
+ * madvise() does not see it there any more. Takes other memory along.
+ */
+static void reclaim(size_t bytes)
+{
+	int fd = open("/sys/fs/cgroup/memory.reclaim", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	/* EAGAIN: it was less than that. The caller looks what is left. */
+	if (dprintf(fd, "%zu", bytes) < 0 && errno != EAGAIN)
+		perror("memory.reclaim");
+	close(fd);
+}
+
 bool swap_out(struct run *r, void *p, size_t n, unsigned int ms)
 {
 	uint64_t until = now_ns() + (uint64_t)ms * 1000000;
@@ -232,6 +248,8 @@ bool swap_out(struct run *r, void *p, size_t n, unsigned int ms)
 			return true;
 		/* Some may wait in a CPU's batch to be put on the LRU. */
 		settle(r);
+		if (pages_in_memory(r, p, n))
+			reclaim(n * page_size());
 	} while (now_ns() < until);
 	note(r, "%zu of %zu pages are not swapped out", pages_in_memory(r, p, n), n);
 	return false;

@@ -198,7 +198,7 @@ static const struct scenario swap_race_scenario = {
 	.params = PARAMS(
 		P_UINT("pages", "128", 8, 65536, "pages that are raced for"),
 		P_UINT("rounds", "6", 1, 100000, "how often")),
-	.needs = NEED_TAG_STORAGE | NEED_ZRAM,
+	.needs = NEED_TAG_STORAGE | NEED_SWAP,
 	.min_memory = 256 << 20,
 	.time_limit_s = 900,
 	.roles = ROLES(&racer_role),

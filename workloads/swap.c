@@ -363,9 +363,18 @@ static void swap_run(struct run *r)
 {
 	size_t n = param_u64(r, "pages");
 	struct state_summary start = summary_now(r), end;
+	const char *device = param_str(r, "device");
 	struct memory m = memory_now(r);
+	struct device dev[8];
 	struct area a;
 
+	for (size_t i = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0])); i; i--) {
+		bool zram = strstr(dev[i - 1].path, "zram");
+
+		if (strcmp(device, "any") && zram != !strcmp(device, "zram"))
+			skip(r, "there is swap on %s; in the machine: scripts/vm --swap %s256M",
+			     dev[i - 1].path, zram ? "disk:" : "");
+	}
 	if (m.swap_free < 2 * n * page_size())
 		skip(r, "%zu pages need %zu KiB of free swap, there are %zu KiB", n,
 		     2 * n * page_size() / 1024, (size_t)m.swap_free / 1024);
@@ -399,9 +408,10 @@ static const struct scenario swap_scenario = {
 	.groups = "swap",
 	.params = PARAMS(
 		P_UINT("pages", "128", 10, 65536, "how many pages are swapped"),
+		P_ENUM("device", "any", "any|zram|disk", "skip if swap is on something else"),
 		P_UINT("rounds", "4", 0, 1000,
 		       "how often they go out and in with changes between")),
-	.needs = NEED_TAG_STORAGE | NEED_ZRAM,
+	.needs = NEED_TAG_STORAGE | NEED_SWAP,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
 	.roles = ROLES(&child_role),
