@@ -340,7 +340,7 @@ static size_t spare(void)
 {
 	size_t free = meminfo("MemFree:"), all = free + kept_by_cpus();
 
-	return free > 4 * MIB && all > 5 * MIB ? all - 5 * MIB : 0;
+	return free > 7 * MIB && all > 8 * MIB ? all - 8 * MIB : 0;
 }
 
 static size_t storage(void)
