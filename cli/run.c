@@ -430,24 +430,39 @@ struct state_tags tags_now(struct run *r, pid_t pid, const void *addr)
 	return tags;
 }
 
-#define DROP_CACHES "/proc/sys/vm/drop_caches"
-
-/* Of all that drains the batches of all CPUs this has the least side effects. */
-static bool drop_caches(void)
+int kernel_write(const char *path, const char *fmt, ...)
 {
-	int fd = open(DROP_CACHES, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, "1\n", 2) == 2;
-	int err = errno;
+	char text[256];
+	int fd, err = 0;
+	va_list args;
+	ssize_t n;
+	size_t len;
 
-	if (fd >= 0)
-		close(fd);
-	errno = err;
-	return done;
+	va_start(args, fmt);
+	len = (size_t)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (len >= sizeof(text)) {
+		errno = E2BIG;
+		return -errno;
+	}
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, len);
+	if (n != (ssize_t)len)
+		err = n < 0 ? errno : EIO;
+	close(fd);
+	if (err)
+		errno = err;
+	return -err;
 }
+
+#define DROP_CACHES "/proc/sys/vm/drop_caches"
 
 void settle(struct run *r)
 {
-	if (!drop_caches())
+	/* Of all that drains the batches of all CPUs this has the least side effects. */
+	if (kernel_write(DROP_CACHES, "1"))
 		bail_errno(r, "%s", DROP_CACHES);
 }
 
@@ -790,7 +805,7 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	 * Pages that others have freed may wait in batches, with their tag storage: freed
 	 * while this runs, they would be in its counts. Who may not do it has no counts.
 	 */
-	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS) && !drop_caches())
+	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS) && kernel_write(DROP_CACHES, "1"))
 		perror(DROP_CACHES);
 	if (s->syscalls) {
 		const char *const *lists[16] = { confine_role_base, confine_scenario_base,

@@ -233,6 +233,12 @@ bool page_present(struct run *r, pid_t pid, const void *addr, struct state_page 
  */
 void settle(struct run *r);
 
+/*
+ * Write one value to a file of the kernel's: below /proc, /sys or debugfs, at most 255
+ * characters. 0, or -errno, which errno is, too.
+ */
+int kernel_write(const char *path, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Switches go back to what they were when the scenario ends, however it ends. */
 uint64_t switch_get(struct run *r, const char *name);
 void switch_set(struct run *r, const char *name, uint64_t value);

@@ -4,7 +4,6 @@
  * notice nothing but that it takes longer.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +26,10 @@ static const char *const failures[] = { "fail_mts_reserve", "fail_mts_isolate",
 #define NR_FAILURES (sizeof(failures) / sizeof(failures[0]))
 
 /* A setting of the kernel; for its fault injection see Documentation/fault-injection. */
-static void write_proc(struct run *r, const char *path, const char *value)
+static void set(struct run *r, const char *path, const char *value)
 {
-	size_t len = strlen(value);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		bail_errno(r, "%s", path);
-	if (write(fd, value, len) != (ssize_t)len)
+	if (kernel_write(path, "%s", value))
 		bail_errno(r, "%s: cannot write '%s'", path, value);
-	close(fd);
 }
 
 /*
@@ -56,10 +49,10 @@ static void fail_all(struct run *r, uint64_t percent)
 
 		for (size_t j = 0; j < sizeof(setting) / sizeof(setting[0]); j++) {
 			snprintf(path, sizeof(path), DEBUGFS "%s/%s", failures[i], setting[j][0]);
-			write_proc(r, path, setting[j][1]);
+			set(r, path, setting[j][1]);
 		}
 	}
-	write_proc(r, "/proc/self/make-it-fail", percent ? "1" : "0");
+	set(r, "/proc/self/make-it-fail", percent ? "1" : "0");
 }
 
 static bool bad_area(const struct area *a)
@@ -156,7 +149,7 @@ static void inject_run(struct run *r)
 		act(r, a, swap);
 		if (!(rounds % 16))
 			/* It moves what is in memory: copies of tags. */
-			write_proc(r, "/proc/sys/vm/compact_memory", "1");
+			set(r, "/proc/sys/vm/compact_memory", "1");
 		if (rounds % 4)
 			continue;
 		for (size_t i = 0; i < AREAS; i++)

@@ -35,14 +35,11 @@ static uint64_t ksm_get(struct run *r, const char *name)
 
 static void ksm_set(struct run *r, const char *name, uint64_t value)
 {
-	char path[96], text[32];
-	int fd, n = snprintf(text, sizeof(text), "%" PRIu64, value);
+	char path[96];
 
 	snprintf(path, sizeof(path), KSM "%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, (size_t)n) != n)
+	if (kernel_write(path, "%" PRIu64, value))
 		bail_errno(r, "%s", path);
-	close(fd);
 }
 
 /* The kernel has looked at everything twice since: it merges what it has seen before. */

@@ -39,23 +39,9 @@ static const struct role child_role = {
 /* ---- Failure and repair -------------------------------------------------------------- */
 
 /* 0 or -errno. */
-static int tell_kernel(const char *path, uint64_t pfn)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), n, err = 0;
-	char text[32];
-
-	if (fd < 0)
-		return -errno;
-	n = snprintf(text, sizeof(text), "0x%" PRIx64, pfn);
-	if (write(fd, text, (size_t)n) != n)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 static int page_fails(uint64_t pfn)
 {
-	return tell_kernel(HWPOISON_DIR "corrupt-pfn", pfn);
+	return kernel_write(HWPOISON_DIR "corrupt-pfn", "0x%" PRIx64, pfn);
 }
 
 static bool is_bad(struct run *r, uint64_t pfn)
@@ -100,7 +86,7 @@ static uint64_t all_bad(struct run *r)
 static void repair(struct run *r, const uint64_t *pfn, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		int err = tell_kernel(HWPOISON_DIR "unpoison-pfn", pfn[i]);
+		int err = kernel_write(HWPOISON_DIR "unpoison-pfn", "0x%" PRIx64, pfn[i]);
 
 		if (err)
 			note(r, "page frame 0x%" PRIx64 " stays out of use: %s", pfn[i],

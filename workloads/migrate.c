@@ -35,12 +35,7 @@ static const struct role mover_role = {
 /* False: there is no compaction here. */
 static bool compact(void)
 {
-	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, "1", 1) == 1;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
+	return !kernel_write("/proc/sys/vm/compact_memory", "1");
 }
 
 static size_t moved_since(struct run *r, const struct area *a, const uint64_t *was)
@@ -190,15 +185,9 @@ static void compacted(struct run *r, size_t n)
 static void unpoison(struct run *r, uint64_t pfn)
 {
 	static const char path[] = "/sys/kernel/debug/hwpoison/unpoison-pfn";
-	char text[32];
-	int fd = open(path, O_WRONLY | O_CLOEXEC), n;
 
-	if (fd < 0)
-		return;
-	n = snprintf(text, sizeof(text), "0x%" PRIx64, pfn);
-	if (write(fd, text, (size_t)n) != n)
+	if (kernel_write(path, "0x%" PRIx64, pfn) && errno != ENOENT)
 		note(r, "page frame 0x%" PRIx64 " stays out of use: %s", pfn, strerror(errno));
-	close(fd);
 }
 
 static void offlined(struct run *r, size_t n)

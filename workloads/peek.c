@@ -269,16 +269,6 @@ static void look_and_change(struct run *r, size_t n)
 
 #define PATTERN "/proc/sys/kernel/core_pattern"
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static char *read_whole(struct run *r, const char *path, size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -382,13 +372,13 @@ static void dump_core(struct run *r, size_t n)
 	}
 	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
 		bail(r, "the other process did not stop");
-	if (!write_text(PATTERN, file))
+	if (kernel_write(PATTERN, "%s", file))
 		bail_errno(r, PATTERN);
 	kill(pid, SIGQUIT);
 	kill(pid, SIGCONT);
 	if (waitpid(pid, &status, 0) != pid)
 		status = -1;
-	if (!write_text(PATTERN, *old ? old : "core"))
+	if (kernel_write(PATTERN, "%s", *old ? old : "core"))
 		bail_errno(r, PATTERN);
 	core = read_whole(r, file, &size);
 	unlink(file);

@@ -33,19 +33,6 @@ struct segment {
 	size_t memsz;
 };
 
-/* 0 or -errno. */
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 /* False if it cannot be read. The line's end is cut off. */
 static bool read_text(const char *path, char *text, size_t size)
 {
@@ -125,12 +112,12 @@ static bool hibernated(struct run *r, const struct area *a)
 		bail_errno(r, POWER "disk");
 	was = strchr(modes, '[');
 	end = was ? strchr(was, ']') : NULL;
-	if (!end || write_text(POWER "disk", "test_resume"))
+	if (!end || kernel_write(POWER "disk", "test_resume"))
 		bail(r, POWER "disk does not take test_resume: %s", modes);
 	*end = '\0';
 	log = log_open(r);
-	err = write_text(POWER "state", "disk");
-	if (write_text(POWER "disk", was + 1))
+	err = kernel_write(POWER "state", "disk");
+	if (kernel_write(POWER "disk", "%s", was + 1))
 		note(r, POWER "disk stays at test_resume");
 	expect_eq_u64(r, (uint64_t)-err, EOPNOTSUPP, "hibernation is refused with EOPNOTSUPP");
 	expect(r, log_says(log, "MTE tag storage is used for data"),
@@ -181,7 +168,7 @@ static int take_offline(struct run *r, uint64_t address, uint64_t size, const ch
 	int err;
 
 	snprintf(path, sizeof(path), MEMORY "memory%" PRIu64 "/online", address / size);
-	err = write_text(path, "0");
+	err = kernel_write(path, "0");
 	if (!read_text(path, text, sizeof(text)))
 		bail_errno(r, "%s", path);
 	expect(r, err, "%s cannot be taken offline", what);
