@@ -104,7 +104,7 @@ static void live(struct run *r, bool gather, struct life *l)
 	const char *how = gather ? "gathering" : "without";
 	struct state_summary start = summary_now(r), s;
 	uint64_t steps = param_u64(r, "steps");
-	size_t nr = param_u64(r, "chunks"), freed = 0;
+	size_t nr = param_u64(r, "chunks"), freed = 0, misplaced = 0;
 	struct chunk *chunk = calloc(nr, sizeof(*chunk)), *one;
 	struct totals t = { 0 };
 	double sum = 0;
@@ -144,6 +144,10 @@ static void live(struct run *r, bool gather, struct life *l)
 	expect_held(r, how, "three quarters freed", &start, held_pages(chunk, nr));
 	s = summary_now(r);
 	l->after_free = fullness(&s);
+	for (size_t i = 0; i < nr; i++)
+		if (chunk[i].a.base && chunk[i].tagged)
+			misplaced += area_bad_storage(r, 0, &chunk[i].a);
+	expect_eq_u64(r, misplaced, 0, "%s: the tags are in tag storage", how);
 	expect_map(r, how);
 
 	/* And tagged pages come back one by one. */

@@ -118,7 +118,7 @@ static void inject_run(struct run *r)
 	struct state_summary start = summary_now(r), s;
 	struct area area[AREAS];
 	struct ballast *b = ballast_new(r);
-	uint64_t rounds = 0, bad = 0, end;
+	uint64_t rounds = 0, bad = 0, misplaced = 0, end;
 	char *none[1];
 	struct stat st;
 	bool swap = memory_now(r).swap_free > 64 << 20;
@@ -172,9 +172,11 @@ static void inject_run(struct run *r)
 	fail_all(r, 0);
 	for (size_t i = 0; i < AREAS; i++) {
 		bad += bad_area(&area[i]);
+		misplaced += area_bad_storage(r, 0, &area[i]);
 		area_unmap(r, &area[i]);
 	}
 	expect_eq_u64(r, bad, 0, "at the end, too");
+	expect_eq_u64(r, misplaced, 0, "the tags are in tag storage");
 	expect_intact(r, ballast_check(b), "and so is the memory that was in the way");
 	ballast_free(b);
 	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none has tag storage");
