@@ -361,6 +361,8 @@ static void huge_page(struct run *r)
 	expect(r, page_now(r, 0, area_page(&a, moves_at)).pfn != bad[1],
 	       "huge page: the part that was taken out of use has moved");
 	expect(r, !pfn_now(r, bad[1]).has_storage, "huge page: where it was has no tag storage");
+	expect_eq_u64(r, tagged_without_storage(r, bad, 2), 0,
+		      "huge page: neither has tags without storage");
 	for (size_t i = 0; i < HUGE_PAGES; i++) {
 		struct area one = { .base = area_page(&a, i), .n = 1 };
 

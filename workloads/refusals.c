@@ -120,7 +120,7 @@ static bool hibernated(struct run *r, const struct area *a)
 	if (kernel_write(POWER "disk", "%s", was + 1))
 		note(r, POWER "disk stays at test_resume");
 	expect_eq_u64(r, (uint64_t)-err, EOPNOTSUPP, "hibernation is refused with EOPNOTSUPP");
-	expect(r, log_says(log, "MTE tag storage is used for data"),
+	expect(r, log_says(log, "tag storage is used for data"),
 	       "the kernel log says why it cannot hibernate");
 	expect_unchanged(r, a, "after an attempt to hibernate");
 	return true;
