@@ -19,12 +19,18 @@ struct chunk {
 	bool tagged;
 };
 
-static void chunk_new(struct run *r, struct chunk *c, bool tagged)
+/* What happens in a step of a life: this chunk is freed, or comes if it is not there. */
+struct event {
+	size_t chunk, pages;
+	bool tagged;
+};
+
+static void chunk_new(struct run *r, struct chunk *c, const struct event *e)
 {
-	c->tagged = tagged;
-	c->a = area_map(r, 1 + rnd_below(r, MAX_CHUNK), tagged);
+	c->tagged = e->tagged;
+	c->a = area_map(r, e->pages, e->tagged);
 	area_write_data(r, &c->a);
-	if (tagged)
+	if (e->tagged)
 		area_write_tags(r, &c->a);
 }
 
@@ -99,7 +105,26 @@ static void expect_held(struct run *r, const char *how, const char *when,
 		     "%s, %s: no block has more pages than it can serve", how, when);
 }
 
-static void live(struct run *r, bool gather, struct life *l)
+#define HIGH_FRACTION "/proc/sys/vm/percpu_pagelist_high_fraction"
+
+/*
+ * Free pages that processors keep at hand, in the order they were freed, go back to
+ * where they are joined with their neighbours. Nothing drains these lists on demand:
+ * shorten them, and have each processor look at its own again and again.
+ */
+static void drain_lists(struct run *r)
+{
+	settle(r);
+	if (kernel_write(HIGH_FRACTION, "100000"))
+		bail_errno(r, HIGH_FRACTION);
+	for (unsigned int i = 0; i < 64; i++)
+		if (kernel_write("/proc/sys/vm/stat_refresh", "1"))
+			bail_errno(r, "/proc/sys/vm/stat_refresh");
+	if (kernel_write(HIGH_FRACTION, "0"))
+		bail_errno(r, HIGH_FRACTION);
+}
+
+static void live(struct run *r, bool gather, const struct event *events, struct life *l)
 {
 	const char *how = gather ? "gathering" : "without";
 	struct state_summary start = summary_now(r), s;
@@ -112,13 +137,15 @@ static void live(struct run *r, bool gather, struct life *l)
 
 	if (!chunk)
 		bail(r, "out of memory");
+	/* Not to begin with what the life before has left in disorder. */
+	drain_lists(r);
 	for (uint64_t i = 0; i < steps; i++) {
-		struct chunk *c = &chunk[rnd_below(r, nr)];
+		struct chunk *c = &chunk[events[i].chunk];
 
 		if (c->a.base)
 			chunk_drop(r, c, &t);
 		else
-			chunk_new(r, c, rnd_below(r, 2));
+			chunk_new(r, c, &events[i]);
 		if (i < steps / 2 || i % 16)
 			continue;
 		s = summary_now(r);
@@ -139,8 +166,7 @@ static void live(struct run *r, bool gather, struct life *l)
 		freed += chunk[i].tagged ? chunk[i].a.n : 0;
 		chunk_drop(r, &chunk[i], &t);
 	}
-	/* What waits on the lists of a processor is not free for anybody to find. */
-	settle(r);
+	drain_lists(r);
 	expect_held(r, how, "three quarters freed", &start, held_pages(chunk, nr));
 	s = summary_now(r);
 	l->after_free = fullness(&s);
@@ -197,22 +223,34 @@ static void report(struct run *r, const char *how, const struct life *l)
 
 static void gather_run(struct run *r)
 {
+	uint64_t steps = param_u64(r, "steps"), chunks = param_u64(r, "chunks");
+	struct event *events = calloc(steps, sizeof(*events));
 	struct life on, off;
+
+	if (!events)
+		bail(r, "out of memory");
+	for (uint64_t i = 0; i < steps; i++)
+		events[i] = (struct event){
+			.chunk = rnd_below(r, chunks),
+			.pages = 1 + rnd_below(r, MAX_CHUNK),
+			.tagged = rnd_below(r, 2),
+		};
 
 	step(r,
 	     "A program lives a long life in short: %llu times it allocates or frees some pages, half of them tagged, in random order. Then it frees three quarters of them, and allocates as many tagged pages one by one. The kernel takes them from anywhere.",
-	     (unsigned long long)param_u64(r, "steps"));
+	     (unsigned long long)steps);
 	switch_set(r, "gather", 0);
-	live(r, false, &off);
+	live(r, false, events, &off);
 	report(r, "off", &off);
 	expect_eq_u64(r, off.gathered, 0, "without: no page was gathered");
 
 	step(r,
-	     "The same kind of life again, with gathering: for a page whose block holds no tags yet, the kernel looks for another one whose block does.");
+	     "The same life again, with gathering: for a page whose block holds no tags yet, the kernel looks for another one whose block does.");
 	switch_set(r, "gather", 1);
-	live(r, true, &on);
+	live(r, true, events, &on);
 	/* How many there are to be gathered depends on where free pages lie: no result. */
 	report(r, "on", &on);
+	free(events);
 }
 
 static const struct scenario gather_scenario = {
