@@ -19,6 +19,7 @@
 #define DEBUGFS "/sys/kernel/debug/"
 #define AREAS 24
 #define PAGES 32
+#define EXTRA_NS 60000000000
 #define MIN_ROUNDS 50	/* on a slow machine, too */
 
 static const char *const failures[] = { "fail_mts_reserve", "fail_mts_isolate",
@@ -112,6 +113,11 @@ static void act(struct run *r, struct area *a, bool swap)
 	}
 }
 
+static uint64_t failed_since(struct run *r, const struct state_summary *start)
+{
+	return summary_now(r).reserve_busy - start->reserve_busy;
+}
+
 static void inject_run(struct run *r)
 {
 	uint64_t seconds = param_u64(r, "seconds"), percent = param_u64(r, "percent");
@@ -143,7 +149,9 @@ static void inject_run(struct run *r)
 		area_write(r, &area[i]);
 	}
 	end = now_ns() + seconds * 1000000000;
-	for (; now_ns() < end || rounds < MIN_ROUNDS; rounds++) {
+	/* Longer, if pages were found all the time whose blocks are reserved already. */
+	for (; now_ns() < end || rounds < MIN_ROUNDS ||
+	       (!failed_since(r, &start) && now_ns() < end + EXTRA_NS); rounds++) {
 		struct area *a = &area[rnd_below(r, AREAS)];
 
 		act(r, a, swap);
