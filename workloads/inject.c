@@ -141,7 +141,8 @@ static void inject_run(struct run *r)
 	step(r,
 	     "Memory is filled, so that data lies in tag storage and has to be moved for each new tag block. Then %llu of 100 attempts fail: to take a free block, to empty a block, to move a page.",
 	     (unsigned long long)percent);
-	ballast_into_tag_storage(r, b, 256, 48 << 20, none, 0);
+	/* Tagged memory cannot use what is free in tag storage, nor be swapped out here. */
+	ballast_into_tag_storage(r, b, 256, swap ? 48 << 20 : 128 << 20, none, 0);
 	fail_all(r, percent);
 
 	for (size_t i = 0; i < AREAS; i++) {
