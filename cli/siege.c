@@ -62,13 +62,18 @@ bool siege_wanted(struct run *r, const struct siege_mode *mode)
 
 /* ---- The attacker --------------------------------------------------------- */
 
-/* An attacker that fills memory keeps more free than is needed: the OOM killer is quick. */
+/*
+ * An attacker that fills memory keeps more free than is needed: the OOM killer is quick.
+ * It comes for kernel memory, too, which cannot lie in CMA memory: what is free there
+ * does not help, while others start a program.
+ */
 static bool room(struct run *r, const struct memory *m)
 {
 	uint64_t least = m->total / 64 > 8 * MIB ? m->total / 64 : 8 * MIB;
 	uint64_t keep = memory_reserve(r);
 
-	return m->free > (keep > least ? keep : least);
+	return m->free > (keep > least ? keep : least) &&
+	       m->free - m->cma_free > keep - 4 * MIB;
 }
 
 bool siege_room(struct run *r)

@@ -104,9 +104,9 @@ began=$(date +%s)
 # Memory that cannot be swapped out is in the way: what is left is less than they want.
 mkdir -p /tmp/full
 mount -t ramfs none /tmp/full || echo "Bail out! no ramfs"
+settle
 free=$(awk '/^MemFree/ { f = $2 } /^CmaFree/ { c = $2 } END { print int((f - c) / 1024) }' /proc/meminfo)
 dd if=/dev/zero of=/tmp/full/file bs=1M count=$((free - 48)) 2>/dev/null
-settle
 start=$(counter reserved_pages) out=$(vmstat pswpout) in=$(vmstat pswpin)
 pids=
 for s in $seeds; do
@@ -118,15 +118,24 @@ for s in $seeds; do
 		unset GLIBC_TUNABLES
 	done
 done
-# Beside them, how many pages have tags, until told to stop.
+# Beside them, how many pages have tags, until told to stop. How much they want at a time
+# depends on how they meet: once they all work, more memory is taken away, until enough of
+# theirs was swapped out.
 (
-	most=0
+	most=0 taken=0
 	while [ ! -e /tmp/stop ]; do
 		r=$(counter reserved_pages)
 		[ "$r" -le "$most" ] || most=$r
-		sleep 1
+		if [ "$most" -gt $((start + 4000)) ] && [ "$taken" -lt 16 ] &&
+			[ $(($(vmstat pswpout) - out)) -lt 2000 ]; then
+			dd if=/dev/zero of="/tmp/full/more.$taken" bs=1M count=2 2>/dev/null
+			taken=$((taken + 1))
+		else
+			sleep 0.2
+		fi
 	done
 	echo "$most" >/tmp/most
+	echo "# measure taken_away $((taken * 2)) MiB"
 ) &
 watcher=$!
 # shellcheck disable=SC2086 # words
