@@ -185,7 +185,7 @@ static const struct scenario vmsplice_pin_scenario = {
 	.params = PARAMS(
 		P_ENUM("mitigations", "all", "all|on|evade|off",
 		       "on; evade: pins are let into tag storage; off; or all of these in turn"),
-		P_UINT("hold", "2048", 256, 8192,
+		P_UINT("hold", "1024", 256, 8192,
 		       "pages of tag storage the attacker pins; it pins others, too"),
 		P_UINT("victim-pages", "128", 1, SIEGE_MAX_PAGES,
 		       "pages the victim tags in each way"),

@@ -64,8 +64,8 @@ bool siege_wanted(struct run *r, const struct siege_mode *mode)
 
 /*
  * An attacker that fills memory keeps more free than is needed: the OOM killer is quick.
- * It comes for kernel memory, too, which cannot lie in CMA memory: what is free there
- * does not help, while others start a program.
+ * It comes for kernel memory, too, which cannot lie in CMA memory, so that what is free
+ * there does not help; and vm.watermark_boost_factor adds some MiB to the minimum.
  */
 static bool room(struct run *r, const struct memory *m)
 {
@@ -73,14 +73,15 @@ static bool room(struct run *r, const struct memory *m)
 	uint64_t keep = memory_reserve(r);
 
 	return m->free > (keep > least ? keep : least) &&
-	       m->free - m->cma_free > keep - 4 * MIB;
+	       m->free - m->cma_free > keep - MIB;
 }
 
+/* What is on its way through per-CPU lists is missing only for a moment. */
 bool siege_room(struct run *r)
 {
-	struct memory m = memory_now(r);
+	struct memory m;
 
-	return room(r, &m);
+	return eventually(200, (m = memory_now(r), room(r, &m)));
 }
 
 static char *reserve(struct run *r, size_t size, int advice)
@@ -104,14 +105,31 @@ static void populate(struct run *r, char *p, size_t size)
 
 #define FILL_STEP ((size_t)512 << 10)
 
+/*
+ * Whether a part of the last MiB came from tag storage. It does, too, while a lot else is
+ * free, if that is in blocks of other kinds than movable ones.
+ */
+static bool served(struct siege_filler *f, const struct memory *m)
+{
+	if (m->free > f->free_then) {
+		f->free_then = m->free;
+		f->cma_then = m->cma_free;
+	} else if (f->free_then - m->free >= MIB) {
+		f->served = m->cma_free + (f->free_then - m->free) / 4 <= f->cma_then;
+		f->free_then = m->free;
+		f->cma_then = m->cma_free;
+	}
+	return f->served;
+}
+
 static void fill_on(struct run *r, struct siege_filler *f, uint64_t slack)
 {
 	for (; f->late_done < f->late_size; f->late_done += FILL_STEP) {
 		struct memory m = memory_now(r);
+		bool begun = served(f, &m) || m.free <= 2 * m.cma_free + slack;
 
 		/* The counters lag; what has begun is sure. */
-		if ((m.free <= 2 * m.cma_free + slack && m.cma_free + MIB <= f->cma_before) ||
-		    !room(r, &m))
+		if ((begun && m.cma_free + MIB <= f->cma_before) || !room(r, &m))
 			break;
 		populate(r, f->late + f->late_done, FILL_STEP);
 	}
@@ -134,6 +152,9 @@ struct siege_filler siege_fill(struct run *r)
 		populate(r, f.bulk + done, 2 * MIB);
 	f.late_size = m.total & ~(FILL_STEP - 1);
 	f.late = reserve(r, f.late_size, MADV_NOHUGEPAGE);
+	m = memory_now(r);
+	f.free_then = m.free;
+	f.cma_then = m.cma_free;
 	fill_on(r, &f, 0);
 	return f;
 }

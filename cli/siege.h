@@ -164,6 +164,8 @@ struct siege_filler {
 	char *bulk, *late;
 	size_t bulk_size, late_size, late_done;
 	uint64_t cma_before;
+	uint64_t free_then, cma_then;	/* when it was last seen who serves it */
+	bool served;			/* tag storage did, at least in part */
 };
 struct siege_filler siege_fill(struct run *r);
 /* Take more if the allocator has ceased to do so. */

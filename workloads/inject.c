@@ -3,57 +3,26 @@
  * workloads/inject.c: each way to find storage for tags fails at random, and programs
  * notice nothing but that it takes longer.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 
-#define DEBUGFS "/sys/kernel/debug/"
 #define AREAS 24
 #define PAGES 32
 #define EXTRA_NS 60000000000
 #define MIN_ROUNDS 50	/* on a slow machine, too */
 
-static const char *const failures[] = { "fail_mts_reserve", "fail_mts_isolate",
-					"fail_mts_migrate" };
-#define NR_FAILURES (sizeof(failures) / sizeof(failures[0]))
-
-/* A setting of the kernel; for its fault injection see Documentation/fault-injection. */
-static void set(struct run *r, const char *path, const char *value)
-{
-	if (kernel_write(path, "%s", value))
-		bail_errno(r, "%s: cannot write '%s'", path, value);
-}
-
-/*
- * From now on each of them fails, of 100 times, so many; for this process only and its
- * children, so that nothing has to be put back if it is killed.
- */
 static void fail_all(struct run *r, uint64_t percent)
 {
-	char path[96], number[24];
-
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)percent);
-	for (size_t i = 0; i < NR_FAILURES; i++) {
-		const char *const setting[][2] = {
-			{ "task-filter", "Y" }, { "verbose", "0" }, { "times", "-1" },
-			{ "probability", number },
-		};
-
-		for (size_t j = 0; j < sizeof(setting) / sizeof(setting[0]); j++) {
-			snprintf(path, sizeof(path), DEBUGFS "%s/%s", failures[i], setting[j][0]);
-			set(r, path, setting[j][1]);
-		}
-	}
-	set(r, "/proc/self/make-it-fail", percent ? "1" : "0");
+	for (enum failure f = 0; f < NR_FAILURES; f++)
+		fail_attempts(r, f, percent, 0);
 }
 
 static bool bad_area(const struct area *a)
@@ -126,17 +95,10 @@ static void inject_run(struct run *r)
 	struct ballast *b = ballast_new(r);
 	uint64_t rounds = 0, bad = 0, misplaced = 0, end;
 	char *none[1];
-	struct stat st;
 	bool swap = memory_now(r).swap_free > 64 << 20;
 
-	for (size_t i = 0; i < NR_FAILURES; i++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), DEBUGFS "%s", failures[i]);
-		if (stat(path, &st))
-			skip(r, "the kernel cannot inject failures (%s: %s): CONFIG_ARM64_MTE_TAG_STORAGE_FAIL",
-			     path, strerror(errno));
-	}
+	if (!failures_known(r))
+		skip(r, "the kernel cannot inject failures");
 
 	step(r,
 	     "Memory is filled, so that data lies in tag storage and has to be moved for each new tag block. Then %llu of 100 attempts fail: to take a free block, to empty a block, to move a page.",
@@ -156,9 +118,9 @@ static void inject_run(struct run *r)
 		struct area *a = &area[rnd_below(r, AREAS)];
 
 		act(r, a, swap);
-		if (!(rounds % 16))
-			/* It moves what is in memory: copies of tags. */
-			set(r, "/proc/sys/vm/compact_memory", "1");
+		/* It moves what is in memory: copies of tags. */
+		if (!(rounds % 16) && kernel_write("/proc/sys/vm/compact_memory", "1"))
+			bail_errno(r, "compact_memory");
 		if (rounds % 4)
 			continue;
 		for (size_t i = 0; i < AREAS; i++)

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 #include "vmm/vmm.h"
@@ -431,6 +432,48 @@ static size_t tagged_pages(struct run *r, const char *p, size_t n)
 	return tagged;
 }
 
+/*
+ * The storage of the rest of a huge page cannot be had. Which attempts fail is chosen, so
+ * that nothing depends on what else there is in memory.
+ */
+static void huge_in_part(struct run *r, struct vmm *v)
+{
+	const char *name = "a huge page with storage for a part";
+	uint64_t start = summary_now(r).reserved_pages, seed = rnd(r);
+	struct content c = content_new(r);
+	struct memory_of_guest m;
+	size_t tagged = 0;
+
+	step(r,
+	     "The VMM has a huge page again, but only the first three of its tag blocks can be had. KVM must not map all of it: a small page will do, and the guest gets the others one by one, as soon as there is storage.");
+	if (!failures_known(r) || !huge_memory(r, &m)) {
+		note(r, "no failures, or no huge page, are to be had here: not tested");
+		content_free(&c);
+		return;
+	}
+	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);
+	fail_attempts(r, FAIL_ISOLATE, 100, 0);
+	fail_attempts(r, FAIL_RESERVE, 100, 3);
+	expect_return(r, vmm_call(v, VMM_STORE, VMM_MEMORY + 7 * page_size(), 0, 0, 0), name,
+		      "the guest stores");
+	fail_attempts(r, FAIL_ISOLATE, 0, 0);
+	fail_attempts(r, FAIL_RESERVE, 0, 0);
+	for (size_t i = 0; i < HUGE_PAGES; i++)
+		tagged += page_now(r, 0, m.base + i * page_size()).tagged;
+	expect_eq_u64(r, tagged, 1, "%s: only the page that the guest stored to is tagged", name);
+	expect_eq_u64(r, tagged_pages(r, m.base, HUGE_PAGES), 1, "%s: and has storage", name);
+	want_data(&c, HUGE_PAGES, seed);
+	want_tags(&c, HUGE_PAGES, seed);
+	guest_sets(r, v, VMM_MEMORY, &c, HUGE_PAGES, name, "the guest writes all of it");
+	guest_finds(r, v, VMM_MEMORY, &c, HUGE_PAGES, name, "the guest reads all of it");
+	expect_eq_u64(r, bad_storage(r, &c, m.base, HUGE_PAGES), 0,
+		      "%s: the tags are in tag storage", name);
+	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
+	unmap_memory(r, &m);
+	expect(r, reserved_pages_settle(r, start), "%s: freed, it has no storage any more", name);
+	content_free(&c);
+}
+
 static void huge(struct run *r, struct vmm *v)
 {
 	uint64_t start = summary_now(r).reserved_pages, seed = rnd(r);
@@ -493,6 +536,7 @@ static void huge(struct run *r, struct vmm *v)
 	unmap_memory(r, &m);
 	expect(r, reserved_pages_settle(r, start), "%s: freed, it has no storage any more", name);
 	content_free(&c);
+	huge_in_part(r, v);
 }
 
 /* ---- Memory in tag storage, and pins ------------------------------------- */
