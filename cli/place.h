@@ -67,6 +67,11 @@ size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsign
  * have storage.
  */
 bool reserved_pages_settle(struct run *r, uint64_t want);
+/*
+ * Free pages that CPUs keep at hand, in the order they were freed, go back to where
+ * others find them, and where they are joined with their neighbours. Root only.
+ */
+void drain_free_lists(struct run *r);
 
 /* Bytes, from /proc/meminfo; 0 for what the kernel does not have. For any user. */
 struct memory {

@@ -106,25 +106,6 @@ static void expect_held(struct run *r, const char *how, const char *when,
 		     "%s, %s: no block has more pages than it can serve", how, when);
 }
 
-#define HIGH_FRACTION "/proc/sys/vm/percpu_pagelist_high_fraction"
-
-/*
- * Free pages that processors keep at hand, in the order they were freed, go back to
- * where they are joined with their neighbours. Nothing drains these lists on demand:
- * shorten them, and have each processor look at its own again and again.
- */
-static void drain_lists(struct run *r)
-{
-	settle(r);
-	if (kernel_write(HIGH_FRACTION, "100000"))
-		bail_errno(r, HIGH_FRACTION);
-	for (unsigned int i = 0; i < 64; i++)
-		if (kernel_write("/proc/sys/vm/stat_refresh", "1"))
-			bail_errno(r, "/proc/sys/vm/stat_refresh");
-	if (kernel_write(HIGH_FRACTION, "0"))
-		bail_errno(r, HIGH_FRACTION);
-}
-
 static void live(struct run *r, bool gather, const struct event *events, struct life *l)
 {
 	const char *how = gather ? "gathering" : "without";
@@ -139,7 +120,7 @@ static void live(struct run *r, bool gather, const struct event *events, struct 
 	if (!chunk)
 		bail(r, "out of memory");
 	/* Not to begin with what the life before has left in disorder. */
-	drain_lists(r);
+	drain_free_lists(r);
 	for (uint64_t i = 0; i < steps; i++) {
 		struct chunk *c = &chunk[events[i].chunk];
 
@@ -167,7 +148,7 @@ static void live(struct run *r, bool gather, const struct event *events, struct 
 		freed += chunk[i].tagged ? chunk[i].a.n : 0;
 		chunk_drop(r, &chunk[i], &t);
 	}
-	drain_lists(r);
+	drain_free_lists(r);
 	expect_held(r, how, "three quarters freed", &start, held_pages(chunk, nr));
 	s = summary_now(r);
 	l->after_free = fullness(&s);

@@ -2,12 +2,14 @@
 /* workloads/shared.c: shared memory, some of its mappings tagged and some not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 
@@ -365,6 +367,125 @@ static void races(struct run *r, size_t n, unsigned int rounds)
 	       "after the races, all is given back");
 }
 
+/* ---- Many at once, where storage is held --------------------------------- */
+
+#define CROWD 4			/* threads */
+#define CROWD_PAGES 64
+
+struct crowd {
+	char *base;
+	pthread_barrier_t together;
+};
+
+struct one_of_crowd {
+	struct crowd *c;
+	unsigned int me;
+	pthread_t thread;
+};
+
+static void *touch_all(void *arg)
+{
+	struct one_of_crowd *o = arg;
+
+	for (size_t i = 0; i < CROWD_PAGES; i++) {
+		pthread_barrier_wait(&o->c->together);
+		tag_store(o->c->base + i * page_size() + (size_t)o->me * MTE_GRANULE, o->me + 1);
+	}
+	return NULL;
+}
+
+/* Tagged pages far from each other: free pages beside them can be tagged whatever happens. */
+static char *make_room(struct run *r, size_t len)
+{
+	size_t apart = (size_t)STATE_DATA_PER_TAG * page_size();
+	char *p = mte_map(len, false);
+
+	if (!p)
+		bail_errno(r, "mmap");
+	memset(p, 1, len);
+	for (size_t off = 0; off < len; off += apart) {
+		if (mprotect(p + off, page_size(), RW | PROT_MTE))
+			bail_errno(r, "mprotect");
+		tag_store(p + off, 1);
+		if (madvise(p + off + page_size(), apart - page_size(), MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+	}
+	return p;
+}
+
+static void crowd_once(struct run *r, struct crowd *c)
+{
+	struct one_of_crowd one[CROWD];
+
+	fail_attempts(r, FAIL_RESERVE, 100, 0);
+	fail_attempts(r, FAIL_ISOLATE, 100, 0);
+	for (unsigned int i = 0; i < CROWD; i++) {
+		one[i] = (struct one_of_crowd){ .c = c, .me = i };
+		errno = pthread_create(&one[i].thread, NULL, touch_all, &one[i]);
+		if (errno)
+			bail_errno(r, "pthread_create");
+	}
+	for (unsigned int i = 0; i < CROWD; i++)
+		pthread_join(one[i].thread, NULL);
+	fail_attempts(r, FAIL_RESERVE, 0, 0);
+	fail_attempts(r, FAIL_ISOLATE, 0, 0);
+}
+
+/*
+ * No block can be had, so each page has to move, which it cannot while anybody has a
+ * reference to it: that must not be those who wait for it.
+ */
+static void crowd(struct run *r, unsigned int rounds)
+{
+	size_t room_len = (size_t)8 * STATE_DATA_PER_TAG * page_size();
+	uint64_t lost_tags = 0, lost_data = 0, bad = 0;
+	size_t len = CROWD_PAGES * page_size();
+	struct state_summary start, end;
+	struct crowd c;
+	char *room;
+
+	step(r,
+	     "Four threads touch the same page at the same moment, and its block cannot be had: the page has to move, and none of them may be what keeps it from moving.");
+	if (!failures_known(r))
+		return;
+	room = make_room(r, room_len);
+	if (pthread_barrier_init(&c.together, NULL, CROWD))
+		bail(r, "no barrier");
+	start = summary_now(r);
+	for (unsigned int k = 0; k < rounds; k++) {
+		c.base = mte_map(len, false);
+		if (!c.base)
+			bail_errno(r, "mmap");
+		for (size_t i = 0; i < CROWD_PAGES; i++)
+			pattern_fill(c.base + i * page_size(), page_size(), k, i);
+		if (mprotect(c.base, len, RW | PROT_MTE))
+			bail_errno(r, "mprotect");
+		/* So that what is free beside tagged pages is found. */
+		drain_free_lists(r);
+		crowd_once(r, &c);
+		for (size_t i = 0; i < CROWD_PAGES; i++)
+			for (unsigned int t = 0; t < CROWD; t++)
+				lost_tags += tag_load(c.base + i * page_size() +
+						      (size_t)t * MTE_GRANULE) != t + 1;
+		lost_data += check_data(c.base, CROWD_PAGES, k).count;
+		bad += tags_not_stored(r, 0, c.base, CROWD_PAGES, 0);
+		if (munmap(c.base, len))
+			bail_errno(r, "munmap");
+	}
+	end = summary_now(r);
+	measure(r, "crowd_replayed", "1", (double)(end.foa_replayed - start.foa_replayed));
+	expect_eq_u64(r, end.foa_sigbus - start.foa_sigbus, 0, "a crowd: no access ended in SIGBUS");
+	/* Some may lie in blocks that are reserved already. */
+	expect_range(r, end.foa_replaced - start.foa_replaced, 1, rounds * CROWD_PAGES,
+		     "a crowd: pages were moved");
+	expect_eq_u64(r, lost_tags, 0, "a crowd: no tag is lost");
+	expect_eq_u64(r, lost_data, 0, "a crowd: no data is lost");
+	expect_eq_u64(r, bad, 0, "a crowd: each page has tag storage");
+	pthread_barrier_destroy(&c.together);
+	if (munmap(room, room_len))
+		bail_errno(r, "munmap");
+}
+
 static void shared_run(struct run *r)
 {
 	struct state_summary start = summary_now(r), end;
@@ -373,6 +494,7 @@ static void shared_run(struct run *r)
 	mapped_twice(r, n, true);
 	mapped_twice(r, n, false);
 	races(r, param_u64(r, "race_pages"), (unsigned int)param_u64(r, "rounds"));
+	crowd(r, (unsigned int)param_u64(r, "rounds"));
 	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
