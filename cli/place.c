@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -253,6 +254,43 @@ bool swap_out(struct run *r, void *p, size_t n, unsigned int ms)
 	} while (now_ns() < until);
 	note(r, "%zu of %zu pages are not swapped out", pages_in_memory(r, p, n), n);
 	return false;
+}
+
+size_t swap_devices(struct run *r, struct swap_device *d, size_t max)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[512];
+	size_t n = 0;
+
+	if (!f)
+		bail_errno(r, "/proc/swaps");
+	while (n < max && fgets(line, sizeof(line), f))
+		if (sscanf(line, "/%254s %*s %*s %*s %d", d[n].path + 1, &d[n].priority) == 2)
+			d[n++].path[0] = '/';
+	fclose(f);
+	return n;
+}
+
+size_t swap_devices_off(const struct swap_device *d, size_t n)
+{
+	size_t off = 0;
+
+	for (size_t i = 0; i < n; i++)
+		off += !swapoff(d[i].path);
+	return off;
+}
+
+size_t swap_devices_on(const struct swap_device *d, size_t n)
+{
+	size_t on = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int flags = d[i].priority < 0 ? 0 :
+			    SWAP_FLAG_PREFER | (d[i].priority & SWAP_FLAG_PRIO_MASK);
+
+		on += !swapon(d[i].path, flags);
+	}
+	return on;
 }
 
 /* ---- What has tag storage ----------------------------------------------------- */

@@ -38,6 +38,16 @@ size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n);
  */
 bool swap_out(struct run *r, void *p, size_t n, unsigned int ms);
 
+/* Swap that is on: the first so many of /proc/swaps; returns how many there are. */
+struct swap_device {
+	char path[256];
+	int priority;
+};
+size_t swap_devices(struct run *r, struct swap_device *d, size_t max);
+/* Each returns for how many of these it worked. Nothing else comes between them. */
+size_t swap_devices_off(const struct swap_device *d, size_t n);
+size_t swap_devices_on(const struct swap_device *d, size_t n);
+
 /* Whether this page frame is part of a tag storage region (a copy of "regions" is kept). */
 bool pfn_in_tag_storage(struct run *r, uint64_t pfn);
 /* The page frame in the middle of the memory that has tag storage. */

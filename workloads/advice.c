@@ -24,10 +24,11 @@ static void advise(struct run *r, const struct area *a, int advice, const char *
 /* Entries of the area that are inaccessible for want of storage. */
 static size_t waiting(struct run *r, const struct area *a)
 {
+	struct state_page page;
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++)
-		n += page_now(r, 0, area_page(a, i)).foa;
+		n += page_present(r, 0, area_page(a, i), &page) && page.foa;
 	return n;
 }
 
@@ -191,6 +192,45 @@ static void populated(struct run *r, size_t n)
 	gone(r, &a, start, "locked memory");
 }
 
+#define MAX_LOCKED 64
+
+/* Tag storage has no tags: what lies there has to move when it is tagged, locked or not. */
+static void locked_in_tag_storage(struct run *r)
+{
+	uint64_t start = summary_now(r).reserved_pages;
+	struct ballast *b = ballast_new(r);
+	size_t n, failed = 0, bad_data = 0, bad_tags = 0, bad = 0;
+	char *page[MAX_LOCKED];
+
+	step(r,
+	     "Memory is filled until data lies in tag storage. The program locks some of that, and makes it taggable.");
+	n = ballast_into_tag_storage(r, b, 4 * MAX_LOCKED, memory_reserve(r) + (32 << 20), page,
+				     MAX_LOCKED);
+	expect_range(r, n, MAX_LOCKED / 2, MAX_LOCKED, "locked memory: some lies in tag storage");
+	for (size_t i = 0; i < n; i++)
+		if (mlock(page[i], page_size()) ||
+		    mprotect(page[i], page_size(), AREA_RW | PROT_MTE))
+			bail_errno(r, "mlock and mprotect");
+	for (size_t i = 0; i < n; i++) {
+		struct area one = { .base = page[i], .n = 1 };
+
+		if (probe_load(page[i]).signal) {
+			failed++;
+			continue;
+		}
+		/* The first word is all that is not 0 there. */
+		bad_data += *(uint64_t *)(void *)page[i] != (uintptr_t)page[i];
+		bad_tags += tags_check_same(page[i], page_size(), 0).count != 0;
+		bad += area_bad_storage(r, 0, &one);
+	}
+	expect_eq_u64(r, failed, 0, "locked memory: all can be accessed");
+	expect_eq_u64(r, bad_data, 0, "locked memory: its data has moved with it");
+	expect_eq_u64(r, bad_tags, 0, "locked memory: its tags begin as 0");
+	expect_eq_u64(r, bad, 0, "locked memory: its tags are in tag storage, and the data is not");
+	ballast_free(b);
+	expect(r, reserved_pages_settle(r, start), "locked memory: unmapped, none has tag storage");
+}
+
 /* ---- madvise ------------------------------------------------------------------------ */
 
 static void advised(struct run *r, size_t n)
@@ -250,6 +290,7 @@ static void advice_run(struct run *r)
 
 	remapped(r, n);
 	populated(r, n);
+	locked_in_tag_storage(r);
 	advised(r, n);
 	expect_eq_u64(r, summary_now(r).foa_sigbus, sigbus, "no access ended in SIGBUS");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* workloads/cow.c: tagged memory through fork(), and what happens when both sides write. */
 #include <errno.h>
+#include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,10 +10,13 @@
 
 #include "place.h"
 #include "scenario.h"
+#include "shortage.h"
 
 #define SETTLE_MS 5000
 #define WAIT_MS 60000
 #define MAX_CHILDREN 16
+/* So many that copies of them need blocks which nobody has reserved yet. */
+#define SHORT_PAGES 512
 
 static const struct role child_role = {
 	.name = "child",
@@ -461,6 +465,176 @@ static void forked_while_pending(struct run *r, size_t n)
 	       "of what was inaccessible, all is given back");
 }
 
+/* ---- When storage is short ---------------------------------------------------------- */
+
+static void protect(struct run *r, const struct area *a, bool tagged)
+{
+	if (mprotect(a->base, a->n * page_size(),
+		     PROT_READ | PROT_WRITE | (tagged ? PROT_MTE : 0)))
+		bail_errno(r, "mprotect");
+}
+
+static bool intact(const struct area *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (pattern_check(page_at(a, i), page_size(), a->v[i].data, i).count ||
+		    tags_check(page_at(a, i), page_size(), a->v[i].tags, i).count)
+			return false;
+	return true;
+}
+
+struct file_area {
+	struct area shared, own;	/* a mapping with PROT_MTE, and a private one without */
+	int fd;
+};
+
+/*
+ * A file in memory with data and tags, and a private mapping of it that does not show
+ * them. Copies of its pages need storage for tags, though nothing in the mapping says so.
+ */
+static struct file_area file_new(struct run *r, size_t n)
+{
+	struct file_area f = { .shared.n = n, .own.n = n };
+	size_t len = n * page_size();
+
+	f.fd = memfd_create("tagscope-cow", MFD_CLOEXEC);
+	if (f.fd < 0 || ftruncate(f.fd, (off_t)len))
+		bail_errno(r, "memfd of %zu bytes", len);
+	f.shared.base = mmap(NULL, len, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, f.fd, 0);
+	f.own.base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, f.fd, 0);
+	f.shared.v = calloc(n, sizeof(*f.shared.v));
+	f.own.v = calloc(n, sizeof(*f.own.v));
+	if (f.shared.base == MAP_FAILED || f.own.base == MAP_FAILED || !f.shared.v || !f.own.v)
+		bail_errno(r, "mmap of a memfd");
+	for (size_t i = 0; i < n; i++) {
+		write_data(&f.shared, i, rnd(r) | 1);
+		write_tags(&f.shared, i, rnd(r) | 1);
+		f.own.v[i] = f.shared.v[i];
+	}
+	return f;
+}
+
+static void file_free(struct run *r, struct file_area *f)
+{
+	area_free(r, &f->shared);
+	area_free(r, &f->own);
+	close(f->fd);
+}
+
+/* A store to each page of the private mapping makes a copy of it. Returns what failed. */
+static size_t copy_all(const struct file_area *f)
+{
+	size_t failed = 0;
+
+	for (size_t i = 0; i < f->own.n; i++) {
+		/* The same byte as before: it is the store that matters. */
+		uint8_t byte = *(volatile uint8_t *)page_at(&f->shared, i);
+
+		failed += probe_store(page_at(&f->own, i), byte).signal != 0;
+	}
+	return failed;
+}
+
+static void copied_from_file(struct run *r)
+{
+	uint64_t start = summary_now(r).reserved_pages;
+	struct file_area f = file_new(r, SHORT_PAGES);
+	size_t failed;
+
+	step(r,
+	     "A memfd with tags is mapped privately, without PROT_MTE, and written to, half of it unread before. Data lies everywhere in tag storage, as far as the kernel can see. Each copy is of a page with tags, and has to have them when the private mapping becomes tagged; the memfd stays as it is.");
+	for (size_t i = 0; i < f.own.n / 2; i++)
+		(void)*(volatile char *)page_at(&f.own, i);
+	storage_shortage(r, STORAGE_FULL);
+	failed = copy_all(&f);
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_eq_u64(r, failed, 0, "private: all pages can be written to when storage is full");
+	expect_eq_u64(r, summary_now(r).reserved_pages - start, 2 * SHORT_PAGES,
+		      "private: each copy has storage");
+	protect(r, &f.own, true);
+	expect_contents(r, &f.own, "the private mapping", "made tagged");
+	expect_eq_u64(r, bad_storage(r, 0, &f.own), 0, "private: the tags are in tag storage");
+	for (size_t i = 0; i < f.own.n; i++)
+		write_tags(&f.own, i, rnd(r) | 1);
+	expect_contents(r, &f.own, "the private mapping", "with other tags");
+	expect_contents(r, &f.shared, "the memfd", "after the private mapping was changed");
+	file_free(r, &f);
+	expect(r, reserved_pages_settle(r, start),
+	       "private: unmapped and closed, none has tag storage");
+}
+
+/* The child has copies; what of them is wrong is its exit status. */
+static void pinned_child(struct run *r, const struct area *a, const int *ready, const int *go)
+{
+	char c = 0;
+	bool good;
+
+	protect(r, a, true);
+	good = intact(a);
+	for (size_t i = 0; i < a->n; i++)
+		tag_store_range(page_at(a, i), page_size(), 3);
+	if (write(ready[1], &c, 1) != 1 || read(go[0], &c, 1) != 1)
+		_exit(2);
+	_exit(good ? 0 : 1);
+}
+
+/* The pages stay the parent's, because a device may write to them: fork() makes copies. */
+static void forked_while_pinned(struct run *r)
+{
+	uint64_t start = summary_now(r).reserved_pages;
+	struct file_area f = file_new(r, SHORT_PAGES);
+	struct iovec iov = { f.own.base, f.own.n * page_size() };
+	int err, ready[2], go[2], status = -1;
+	struct io_uring ring;
+	char c = 0;
+	pid_t pid;
+
+	step(r,
+	     "Such copies are pinned, as a buffer of io_uring, and the program forks. Pinned pages are not shared: the child gets copies at once, with data, tags and storage.");
+	err = io_uring_queue_init(2, &ring, 0);
+	if (err) {
+		note(r, "no io_uring: what becomes of pinned pages at fork is left out");
+		goto out;
+	}
+	expect_eq_u64(r, copy_all(&f), 0, "pinned: the private mapping can be written to");
+	err = io_uring_register_buffers(&ring, &iov, 1);
+	if (err) {
+		errno = -err;
+		bail_errno(r, "io_uring_register_buffers");
+	}
+	if (pipe(ready) || pipe(go))
+		bail_errno(r, "pipe");
+	storage_shortage(r, STORAGE_FULL);
+	pid = fork();
+	if (!pid)
+		pinned_child(r, &f.own, ready, go);
+	storage_shortage(r, STORAGE_NORMAL);
+	if (expect(r, pid > 0, "pinned: fork works when storage is full")) {
+		if (read(ready[0], &c, 1) != 1)
+			bail(r, "the child does not answer");
+		protect(r, &f.own, true);
+		expect_eq_u64(r, same_pages(r, &f.own, pid), 0,
+			      "pinned: the child shares none of the pages");
+		expect_eq_u64(r, bad_storage(r, pid, &f.own), 0,
+			      "pinned: the child's copies have tag storage");
+		expect_contents(r, &f.own, "the parent", "whose pages were pinned at fork");
+		expect_eq_u64(r, bad_storage(r, 0, &f.own), 0,
+			      "pinned: the parent's pages have tag storage");
+		if (write(go[1], &c, 1) != 1 || waitpid(pid, &status, 0) != pid)
+			bail_errno(r, "waiting for the child");
+		expect(r, WIFEXITED(status) && !WEXITSTATUS(status),
+		       "pinned: the child's copies have data and tags");
+	}
+	io_uring_queue_exit(&ring);
+	for (int i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(go[i]);
+	}
+out:
+	file_free(r, &f);
+	expect(r, reserved_pages_settle(r, start), "pinned: unmapped, none has tag storage");
+}
+
 static void cow_run(struct run *r)
 {
 	size_t n = param_u64(r, "pages");
@@ -471,6 +645,8 @@ static void cow_run(struct run *r)
 	many_children(r, n, (unsigned int)param_u64(r, "children"));
 	vforked(r);
 	forked_while_pending(r, n);
+	copied_from_file(r);
+	forked_while_pinned(r);
 	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);

@@ -158,8 +158,17 @@ static void write_data(struct run *r, const struct memory_of *m, uint64_t seed, 
 		areas[k].data = k == 3 ? seed + 4 : areas[k].data + 16;
 		for (size_t i = 0; i < areas[k].n; i++)
 			pattern_fill(buf + i * page_size(), page_size(), areas[k].data, i);
-		expect(r, transfer(k % 2 ? PROC_MEM : PROCESS_VM, pid, fd, &areas[k], buf, true),
-		       "%s writes to area %d", way_names[k % 2 ? PROC_MEM : PROCESS_VM], k + 1);
+		/* One half this way, the other that way: they make room for a write differently. */
+		for (int way = 0; way < NR_WAYS; way++) {
+			struct area half = areas[k];
+			size_t first = way ? half.n / 2 : 0;
+
+			half.base = area_page(&areas[k], first);
+			half.n = way ? half.n - first : half.n / 2;
+			expect(r, transfer((enum way)way, pid, fd, &half,
+					   buf + first * page_size(), true),
+			       "%s writes to area %d", way_names[way], k + 1);
+		}
 	}
 }
 

@@ -6,20 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/swap.h>
 #include <unistd.h>
 
 #include "place.h"
 #include "scenario.h"
+#include "shortage.h"
 
 #define SETTLE_MS 5000
 #define WAIT_MS 60000
 #define OUT_MS 30000
 #define RW (PROT_READ | PROT_WRITE)
+/* So many that they need blocks which nobody has reserved yet. */
+#define SHORT_PAGES 512
 
 static const struct role child_role = {
 	.name = "child",
 	.summary = "inherits memory that is swapped out",
+	.user = ROLE_ROOT,
+};
+
+static const struct role switcher_role = {
+	.name = "switcher",
+	.summary = "switches swap off",
 	.user = ROLE_ROOT,
 };
 
@@ -310,30 +318,10 @@ static void by_untagged_mapping(struct run *r, size_t n)
 
 /* ---- swapoff ----------------------------------------------------------------------- */
 
-struct device {
-	char path[256];
-	int priority;
-};
-
-static size_t swap_devices(struct run *r, struct device *d, size_t max)
-{
-	FILE *f = fopen("/proc/swaps", "re");
-	char line[512];
-	size_t n = 0;
-
-	if (!f)
-		bail_errno(r, "/proc/swaps");
-	while (n < max && fgets(line, sizeof(line), f))
-		if (sscanf(line, "/%254s %*s %*s %*s %d", d[n].path + 1, &d[n].priority) == 2)
-			d[n++].path[0] = '/';
-	fclose(f);
-	return n;
-}
-
 static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 {
-	struct device dev[8];
-	size_t n = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0])), off = 0, on = 0;
+	struct swap_device dev[8];
+	size_t n = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0])), off, on;
 	uint64_t reserved;
 
 	step(r,
@@ -341,15 +329,9 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out before swapoff");
 	expect(r, reserved_pages_settle(r, start), "before swapoff, none has tag storage");
 	/* Nothing that could end the scenario comes before swap is on again. */
-	for (size_t i = 0; i < n; i++)
-		off += !swapoff(dev[i].path);
+	off = swap_devices_off(dev, n);
 	reserved = summary_now(r).reserved_pages;
-	for (size_t i = 0; i < n; i++) {
-		int flags = dev[i].priority < 0 ? 0 :
-			    SWAP_FLAG_PREFER | (dev[i].priority & SWAP_FLAG_PRIO_MASK);
-
-		on += !swapon(dev[i].path, flags);
-	}
+	on = swap_devices_on(dev, n);
 	expect_eq_u64(r, off, n, "swapoff works");
 	expect_eq_u64(r, on, n, "swap is on again");
 	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), a->n, "all pages are in memory");
@@ -359,13 +341,260 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 		      "after swapoff, the tags are in tag storage");
 }
 
+/* ---- When storage is short ---------------------------------------------------------- */
+
+/* A memfd with tags, mapped with PROT_MTE. */
+static struct area memfd_area(struct run *r, size_t n, int *fd)
+{
+	struct area a = { .n = n, .seed = rnd(r) };
+
+	*fd = memfd_create("tagscope-swap", MFD_CLOEXEC);
+	if (*fd < 0 || ftruncate(*fd, (off_t)area_len(&a)))
+		bail_errno(r, "memfd of %zu bytes", area_len(&a));
+	a.base = mmap(NULL, area_len(&a), RW | PROT_MTE, MAP_SHARED, *fd, 0);
+	if (a.base == MAP_FAILED)
+		bail_errno(r, "mmap of a memfd");
+	for (size_t i = 0; i < n; i++)
+		fill_page(&a, i);
+	return a;
+}
+
+static void memfd_gone(struct run *r, const struct area *a, int fd, uint64_t start,
+		       const char *what)
+{
+	munmap(a->base, area_len(a));
+	close(fd);
+	expect(r, reserved_pages_settle(r, start), "%s: with the memfd goes its storage", what);
+}
+
+/* The page that was read from swap is not where its tags can be stored. */
+static void replaced(struct run *r)
+{
+	uint64_t start = summary_now(r).reserved_pages, busy;
+	size_t failed = 0;
+	struct area a;
+	char byte;
+	int fd;
+
+	step(r,
+	     "A memfd with tags is swapped out. When it comes back, by faults and by read(), the kernel finds that a page has come to lie where no storage can be had. It must put it elsewhere.");
+	a = memfd_area(r, SHORT_PAGES, &fd);
+	require(r, swap_out(r, a.base, a.n, OUT_MS), "the memfd is swapped out again");
+	require(r, reserved_pages_settle(r, start), "swapped out again, it has no tag storage");
+	busy = summary_now(r).reserve_busy;
+	for (size_t i = 0; i < a.n; i++) {
+		storage_shortage(r, STORAGE_MISS);
+		if (i % 2)
+			failed += pread(fd, &byte, 1, (off_t)(i * page_size())) != 1;
+		else
+			failed += probe_load(page_at(&a, i)).signal != 0;
+	}
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_range(r, summary_now(r).reserve_busy - busy, 1, UINT64_MAX,
+		     "put elsewhere: storage could not be had");
+	expect_eq_u64(r, failed, 0, "put elsewhere: all pages can be read");
+	expect_pages(r, &a, 0, 1, "put elsewhere");
+	expect_eq_u64(r, tags_not_stored(r, 0, a.base, a.n, 0), 0,
+		      "put elsewhere: the tags are in tag storage");
+	memfd_gone(r, &a, fd, start, "put elsewhere");
+}
+
+/* Private pages with tags in a mapping without PROT_MTE, which it can get. */
+static struct area untagged_with_tags(struct run *r, size_t n)
+{
+	struct area a, file;
+	int fd;
+
+	file = memfd_area(r, n, &fd);
+	a = file;
+	a.base = mmap(NULL, area_len(&a), RW, MAP_PRIVATE, fd, 0);
+	if (a.base == MAP_FAILED)
+		bail_errno(r, "mmap of a memfd");
+	for (size_t i = 0; i < n; i++)
+		pattern_fill(page_at(&a, i), 8, a.seed, i);
+	munmap(file.base, area_len(&file));
+	/* Only the copies are left. */
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)area_len(&a)))
+		bail_errno(r, "fallocate");
+	close(fd);
+	return a;
+}
+
+/* The same for private pages, in a mapping that does not tell that they have tags. */
+static void other_page_taken(struct run *r)
+{
+	struct state_summary start = summary_now(r), before, after;
+	struct area a = untagged_with_tags(r, SHORT_PAGES);
+	struct swap_device dev[8];
+	size_t failed = 0, n;
+
+	step(r,
+	     "Private memory that has tags, as a copy of a file with tags, but is not mapped tagged, is swapped out and read while the block of a new page cannot be had. Another page is taken instead, if there is a choice.");
+	require(r, page_out(r, a.base, a.n), "untagged, all pages are swapped out");
+	before = summary_now(r);
+	for (size_t i = 0; i < a.n; i++) {
+		storage_shortage(r, STORAGE_MISS);
+		failed += probe_load(page_at(&a, i)).signal != 0;
+	}
+	storage_shortage(r, STORAGE_NORMAL);
+	after = summary_now(r);
+	expect_eq_u64(r, failed, 0, "untagged, all pages can be read");
+	expect_range(r, after.reserve_busy - before.reserve_busy, 1, UINT64_MAX,
+		     "untagged: storage could not be had");
+	/* From a disk it is read ahead, into pages that are chosen before. */
+	n = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0]));
+	if (n == 1 && strstr(dev[0].path, "zram"))
+		expect_range(r, after.alloc_other_page - before.alloc_other_page, 1, UINT64_MAX,
+			     "untagged: other pages were taken at once");
+	if (mprotect(a.base, area_len(&a), RW | PROT_MTE))
+		bail_errno(r, "mprotect with PROT_MTE");
+	expect_pages(r, &a, 0, 1, "read when blocks could not be had");
+	expect_eq_u64(r, tags_not_stored(r, 0, a.base, a.n, 0), 0,
+		      "read when blocks could not be had, the tags are in tag storage");
+	if (munmap(a.base, area_len(&a)))
+		bail_errno(r, "munmap");
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	       "other pages: unmapped, none has tag storage");
+}
+
+struct switching {
+	struct swap_device dev[8];
+	size_t n, off;
+};
+
+static void switch_off(struct run *r, void *arg)
+{
+	struct switching *s = arg;
+
+	(void)r;
+	s->off = swap_devices_off(s->dev, s->n);
+}
+
+static void swapoff_when_held(struct run *r)
+{
+	uint64_t start = summary_now(r).reserved_pages;
+	struct switching *s = shared_alloc(r, sizeof(*s));
+	struct child *c;
+	struct area a;
+	int fd;
+
+	s->n = swap_devices(r, s->dev, sizeof(s->dev) / sizeof(s->dev[0]));
+	step(r,
+	     "Swapped out once more; swap is to be switched off while no storage can be had. That must fail, soon, and leave the memfd in swap.");
+	a = memfd_area(r, SHORT_PAGES, &fd);
+	require(r, swap_out(r, a.base, a.n, OUT_MS), "the memfd is swapped out before swapoff");
+	require(r, reserved_pages_settle(r, start), "before swapoff, the memfd has no tag storage");
+	storage_shortage(r, STORAGE_HELD);
+	c = role_spawn(r, &switcher_role, switch_off, s);
+	/* It goes on for ever with what it cannot bring back, or ends. */
+	if (!expect_role_done(r, c, WAIT_MS))
+		role_kill(r, c);
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_eq_u64(r, s->off, 0, "without storage, swapoff fails");
+
+	step(r, "With storage it works, and brings back the memfd, though nobody maps it.");
+	if (munmap(a.base, area_len(&a)))
+		bail_errno(r, "munmap");
+	s->off = swap_devices_off(s->dev, s->n);
+	expect_eq_u64(r, swap_devices_on(s->dev, s->n), s->n, "swap is on again, after the memfd");
+	expect_eq_u64(r, s->off, s->n, "with storage, swapoff works");
+	expect_range(r, summary_now(r).reserved_pages - start, a.n - a.n / 5, a.n,
+		     "the memfd has tag storage again, as far as it has tags");
+	a.base = mmap(NULL, area_len(&a), RW | PROT_MTE, MAP_SHARED, fd, 0);
+	if (a.base == MAP_FAILED)
+		bail_errno(r, "mmap of a memfd");
+	expect_pages(r, &a, 0, 1, "of the memfd, after swapoff");
+	expect_eq_u64(r, tags_not_stored(r, 0, a.base, a.n, 0), 0,
+		      "after swapoff, the memfd's tags are in tag storage");
+	memfd_gone(r, &a, fd, start, "after swapoff");
+}
+
+/* ---- When most that is free is tag storage ------------------------------------------- */
+
+static void child_waits(struct run *r, void *arg)
+{
+	/* While memory is filled. */
+	if (!gate_wait(arg, 10 * WAIT_MS))
+		bail(r, "the parent does not answer");
+}
+
+static size_t load_pages(const struct area *a, size_t first, size_t end)
+{
+	size_t failed = 0;
+
+	for (size_t i = first; i < end; i++)
+		failed += probe_load(page_at(a, i)).signal != 0;
+	return failed;
+}
+
+/* New data goes to tag storage now; what comes from swap with tags must not. */
+static void in_where_storage_is_free(struct run *r)
+{
+	enum { MAX = 8192 };
+	char *other = mte_map(SHORT_PAGES * page_size(), false);
+	char **pages = calloc(MAX, sizeof(*pages));
+	struct gate *end = gate_new(r);
+	struct state_summary start = summary_now(r), before, after;
+	struct area a = untagged_with_tags(r, SHORT_PAGES);
+	struct ballast *b;
+	struct memory now;
+	struct child *c;
+	size_t n, failed, there;
+
+	if (!pages || !other)
+		bail(r, "out of memory");
+	step(r,
+	     "Memory is swapped out that has tags, as a private copy of a file with tags, but which is not mapped tagged. Memory is filled with data; then what lies in tag storage is dropped, so that the kernel likes to put new pages there.");
+	require(r, page_out(r, a.base, a.n), "all pages are swapped out before memory is filled");
+	c = role_spawn(r, &child_role, child_waits, end);
+	b = ballast_new(r);
+	n = ballast_into_tag_storage(r, b, SIZE_MAX, memory_reserve(r) + (8 << 20), pages, MAX);
+	for (size_t i = 0; i < n; i++)
+		if (madvise(pages[i], page_size(), MADV_DONTNEED))
+			bail_errno(r, "MADV_DONTNEED");
+	settle(r);
+	/* The kernel takes from CMA when that is half of what is free. */
+	do {
+		now = memory_now(r);
+	} while (2 * now.cma_free < now.free &&
+		 ballast_grow(r, b, 1, memory_reserve(r)));
+	for (size_t i = 0; i < SHORT_PAGES; i++)
+		*(volatile char *)(other + i * page_size()) = 1;
+	there = pages_in_tag_storage(r, 0, other, SHORT_PAGES);
+	expect_range(r, there, SHORT_PAGES / 4, SHORT_PAGES, "new data goes to tag storage");
+
+	step(r,
+	     "Half of the memory is read while a child shares what is in swap, the rest when it is gone: the kernel reads it in by different ways. What has tags must not come to lie in tag storage, from where it would have to move again.");
+	before = summary_now(r);
+	failed = load_pages(&a, 0, a.n / 2);
+	gate_open(end);
+	expect_role_done(r, c, WAIT_MS);
+	failed += load_pages(&a, a.n / 2, a.n);
+	after = summary_now(r);
+	expect_eq_u64(r, failed, 0, "untagged, all of it can be read");
+	expect_eq_u64(r, after.moved_out - before.moved_out, 0,
+		      "nothing with tags was read into tag storage");
+	if (mprotect(a.base, area_len(&a), RW | PROT_MTE))
+		bail_errno(r, "mprotect with PROT_MTE");
+	expect_pages(r, &a, 0, 1, "mapped tagged");
+	expect_eq_u64(r, tags_not_stored(r, 0, a.base, a.n, 0), 0,
+		      "mapped tagged, the tags are in tag storage");
+	munmap(other, SHORT_PAGES * page_size());
+	ballast_free(b);
+	free(pages);
+	if (munmap(a.base, area_len(&a)))
+		bail_errno(r, "munmap");
+	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	       "read in and unmapped, none has tag storage");
+}
+
 static void swap_run(struct run *r)
 {
 	size_t n = param_u64(r, "pages");
 	struct state_summary start = summary_now(r), end;
 	const char *device = param_str(r, "device");
 	struct memory m = memory_now(r);
-	struct device dev[8];
+	struct swap_device dev[8];
 	struct area a;
 
 	for (size_t i = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0])); i; i--) {
@@ -390,6 +619,12 @@ static void swap_run(struct run *r)
 	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none has tag storage");
 	tagged_while_out(r, n);
 	by_untagged_mapping(r, n);
+	if (storage_shortage(r, STORAGE_NORMAL)) {
+		replaced(r);
+		other_page_taken(r);
+		swapoff_when_held(r);
+	}
+	in_where_storage_is_free(r);
 	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
@@ -413,8 +648,8 @@ static const struct scenario swap_scenario = {
 		       "how often they go out and in with changes between")),
 	.needs = NEED_TAG_STORAGE | NEED_SWAP,
 	.min_memory = 256 << 20,
-	.time_limit_s = 300,
-	.roles = ROLES(&child_role),
+	.time_limit_s = 600,
+	.roles = ROLES(&child_role, &switcher_role),
 	.run = swap_run,
 };
 SCENARIO(swap_scenario);

@@ -2,6 +2,7 @@
 /* workloads/thp.c: huge pages that are tagged: made, split, collapsed, copied, swapped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <linux/mman.h>	/* MADV_COLLAPSE */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "area.h"
 #include "place.h"
 #include "scenario.h"
+#include "shortage.h"
 
 #define HUGE_SIZE ((size_t)2 << 20)
 #define HUGE_PAGES (HUGE_SIZE / page_size())
@@ -22,7 +24,7 @@
 
 static const struct role child_role = {
 	.name = "child",
-	.summary = "inherits a huge page and changes its tags",
+	.summary = "inherits a huge page, and reads it or changes its tags",
 	.user = ROLE_ROOT,
 };
 
@@ -446,7 +448,129 @@ static void zero(struct run *r)
 	huge_unmap(r, &h);
 }
 
-/* ---- Storage that cannot be had ------------------------------------------------------------ */
+/* ---- Storage that is short ------------------------------------------------------------------ */
+
+/* In a child, which can be waited for: an access that cannot be completed may never end. */
+static void reads(struct run *r, void *arg)
+{
+	const struct area *a = arg;
+
+	expect(r, !probe_load(a->base + HUGE_SIZE / 2).signal, "the access works");
+	area_expect(r, a, "in the child");
+}
+
+static void reads_or_fails(struct run *r, void *arg)
+{
+	const struct area *a = arg;
+	struct probe p = probe_load(a->base + HUGE_SIZE / 2);
+
+	expect(r, !p.signal || p.signal == SIGBUS, "the access works, or ends in SIGBUS");
+}
+
+/* Small pages with tags, of a memfd or not, that are wanted as a huge one. */
+static struct huge small_pages(struct run *r, int fd)
+{
+	struct huge h = huge_map(r, AREA_RW | PROT_MTE, fd);
+
+	keep_small(r, &h.a);
+	area_write(r, &h.a);
+	if (madvise(h.a.base, HUGE_SIZE, MADV_HUGEPAGE))
+		bail_errno(r, "MADV_HUGEPAGE");
+	return h;
+}
+
+static void collapsed_when_short(struct run *r, bool in_file, uint64_t start)
+{
+	const char *what = in_file ? "shared memory" : "private memory";
+	int fd = in_file ? memfd_create("tagscope-thp", MFD_CLOEXEC) : -1;
+	struct huge h;
+
+	if (in_file && (fd < 0 || ftruncate(fd, (off_t)HUGE_SIZE)))
+		bail_errno(r, "memfd");
+	h = small_pages(r, fd);
+	settle(r);
+	storage_shortage(r, STORAGE_HELD);
+	/* It fails, unless khugepaged was faster, for which storage can be had. */
+	if (!madvise(h.a.base, HUGE_SIZE, MADV_COLLAPSE))
+		note(r, "%s was collapsed", what);
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_all(r, &h.a, in_file ? "shared memory, asked to be collapsed" :
+				      "private memory, asked to be collapsed");
+	storage_shortage(r, STORAGE_FULL);
+	if (collapse(r, &h.a, in_file ? "shared memory, storage full" :
+					"private memory, storage full"))
+		expect_eq_u64(r, page_now(r, 0, h.a.base).order, HUGE_ORDER,
+			      "%s: it is a huge page now", what);
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_all(r, &h.a, in_file ? "shared memory, collapsed with storage full" :
+				      "private memory, collapsed with storage full");
+	huge_unmap(r, &h);
+	if (in_file)
+		close(fd);
+	expect(r, reserved_pages_settle(r, start), "%s: unmapped, none has tag storage", what);
+}
+
+static void pending_when_full(struct run *r, uint64_t start)
+{
+	struct huge h = huge_map(r, AREA_RW, -1);
+
+	area_write_data(r, &h.a);
+	require(r, page_now(r, 0, h.a.base).order == HUGE_ORDER, "storage full: there is a huge page");
+	area_protect(r, &h.a, true);
+	h.a.tags = 0;
+	storage_shortage(r, STORAGE_FULL);
+	expect_role_done(r, role_spawn(r, &child_role, reads, &h.a), WAIT_MS);
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_all(r, &h.a, "tagged later, storage full");
+	huge_unmap(r, &h);
+	expect(r, reserved_pages_settle(r, start), "storage full: unmapped, none has tag storage");
+}
+
+static void file_when_held(struct run *r, uint64_t start)
+{
+	int fd = memfd_create("tagscope-thp", MFD_CLOEXEC);
+	struct huge plain, h;
+
+	if (fd < 0 || ftruncate(fd, (off_t)HUGE_SIZE))
+		bail_errno(r, "memfd");
+	plain = huge_map(r, AREA_RW, fd);
+	area_write_data(r, &plain.a);
+	collapse(r, &plain.a, "untagged shared memory");
+	require(r, page_now(r, 0, plain.a.base).order == HUGE_ORDER,
+		"storage held: there is a huge page of shared memory");
+	h = huge_map(r, AREA_RW | PROT_MTE, fd);
+	h.a.data = plain.a.data;
+	h.a.tags = 0;
+	storage_shortage(r, STORAGE_HELD);
+	expect_role_done(r, role_spawn(r, &child_role, reads_or_fails, &h.a), WAIT_MS);
+	storage_shortage(r, STORAGE_NORMAL);
+	expect_all(r, &h.a, "shared memory, when storage is not held any more");
+	expect_intact(r, area_check_data(&plain.a), "the untagged mapping sees the data, too");
+	huge_unmap(r, &h);
+	huge_unmap(r, &plain);
+	close(fd);
+	expect(r, reserved_pages_settle(r, start), "storage held: unmapped, none has tag storage");
+}
+
+static void storage_short(struct run *r, uint64_t start)
+{
+	if (!storage_shortage(r, STORAGE_NORMAL))
+		return;
+	step(r,
+	     "Small pages are to be collapsed while no storage can be had for a huge one: that fails, and nothing is lost. When storage is only full of data, it has to be emptied, and the collapse works.");
+	collapsed_when_short(r, false, start);
+	collapsed_when_short(r, true, start);
+
+	step(r,
+	     "An untagged huge page becomes taggable, and is accessed when storage is full: the fault has to empty the blocks of all of it.");
+	pending_when_full(r, start);
+
+	step(r,
+	     "A huge page of a memfd is accessed through a new mapping, a tagged one, while no storage can be had. It cannot be mapped as a whole; the fault must not try for ever.");
+	file_when_held(r, start);
+}
+
+/* ---- Storage that is held ------------------------------------------------------------------- */
 
 #define PIPE_BYTES ((size_t)1 << 20)
 
@@ -552,6 +676,7 @@ static void thp_run(struct run *r)
 	shared(r, start.reserved_pages);
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
+	storage_short(r, start.reserved_pages);
 	if (param_bool(r, "hold"))
 		storage_held(r);
 }

@@ -15,6 +15,10 @@
 #include "area.h"
 #include "place.h"
 #include "scenario.h"
+#include "shortage.h"
+
+/* So many that they need blocks which nobody has reserved yet. */
+#define SHORT_PAGES 512
 
 #ifndef UFFDIO_MOVE
 #define UFFD_FEATURE_MOVE (1 << 16)
@@ -182,6 +186,46 @@ static void by_copy(struct run *r, size_t n)
 	expect(r, reserved_pages_settle(r, start), "copied: unmapped, none has tag storage");
 }
 
+/* No block can be had at once: storage must be found where the kernel can wait for it. */
+static void copied_when_full(struct run *r)
+{
+	struct area source = area_map(r, SHORT_PAGES, false), a = area_map(r, SHORT_PAGES, true);
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)a.base, .src = (uintptr_t)source.base, .len = area_len(&a),
+	};
+	struct state_summary before, after;
+	int fd = uffd_open(r, 0);
+
+	step(r,
+	     "The same while data lies everywhere in tag storage, as far as the kernel can see. It has to be moved out of the way before a page is mapped, not when the page is accessed.");
+	area_write_data(r, &source);
+	uffd_register(r, fd, &a, UFFDIO_REGISTER_MODE_MISSING);
+	before = summary_now(r);
+	if (!storage_shortage(r, STORAGE_FULL))
+		goto out;
+	if (ioctl(fd, UFFDIO_COPY, &copy))
+		bail_errno(r, "UFFDIO_COPY");
+	storage_shortage(r, STORAGE_NORMAL);
+	after = summary_now(r);
+	expect_eq_u64(r, after.foa_set - before.foa_set, 0,
+		      "copied, storage full: no page was mapped without storage");
+	expect_eq_u64(r, after.reserved_pages - before.reserved_pages, SHORT_PAGES,
+		      "copied, storage full: each page has storage");
+	expect_range(r, after.reserve_migrated - before.reserve_migrated, 1, UINT64_MAX,
+		     "copied, storage full: blocks were emptied for them");
+	a.data = source.data;
+	a.tags = 0;
+	area_expect(r, &a, "copied by UFFDIO_COPY when storage is full");
+	expect_eq_u64(r, area_bad_storage(r, 0, &a), 0,
+		      "copied, storage full: the tags are in tag storage");
+out:
+	close(fd);
+	area_unmap(r, &a);
+	area_unmap(r, &source);
+	expect(r, reserved_pages_settle(r, before.reserved_pages),
+	       "copied, storage full: unmapped, none has tag storage");
+}
+
 static void by_zeropage(struct run *r, size_t n)
 {
 	uint64_t start = summary_now(r).reserved_pages;
@@ -337,6 +381,7 @@ static void uffd_run(struct run *r)
 	size_t n = param_u64(r, "pages");
 
 	by_copy(r, n);
+	copied_when_full(r);
 	by_zeropage(r, n);
 	by_move(r, n);
 	write_protected(r, n);
