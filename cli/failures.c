@@ -36,32 +36,45 @@ bool failures_known(struct run *r)
 	return true;
 }
 
-static void set(struct run *r, const char *path, uint64_t value)
+static void set(struct run *r, enum failure f, const char *setting, int64_t value)
 {
-	if (kernel_write(path, "%" PRIu64, value))
-		bail_errno(r, "%s: cannot write %" PRIu64, path, value);
+	char path[96];
+
+	path_of(path, sizeof(path), f, setting);
+	if (kernel_write(path, "%" PRId64, value))
+		bail_errno(r, "%s: cannot write %" PRId64, path, value);
+}
+
+/* At most so many times; -1: always. */
+static void fail(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone, int64_t times)
+{
+	/* For processes that ask for it only, and without a line in the log for each. */
+	set(r, f, "task-filter", 1);
+	set(r, f, "verbose", 0);
+	set(r, f, "interval", 1);
+	/* Is used up by 1 an attempt; from 1 on they fail. */
+	set(r, f, "space", left_alone ? (int64_t)left_alone + 1 : 0);
+	set(r, f, "times", times);
+	set(r, f, "probability", (int64_t)percent);
+	/* Where none fails this does no harm. */
+	if (kernel_write("/proc/self/make-it-fail", "1"))
+		bail_errno(r, "/proc/self/make-it-fail");
 }
 
 void fail_attempts(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} settings[] = {
-		{ "task-filter", 1 }, { "verbose", 0 },
-		/* Is used up by 1 an attempt; from 1 on they fail. */
-		{ "space", left_alone ? left_alone + 1 : 0 },
-		{ "probability", percent },
-	};
-	char path[96];
+	fail(r, f, percent, left_alone, -1);
+}
 
-	path_of(path, sizeof(path), f, "times");
-	if (kernel_write(path, "-1"))
-		bail_errno(r, "%s: cannot write -1", path);
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		path_of(path, sizeof(path), f, settings[i].name);
-		set(r, path, settings[i].value);
-	}
-	/* Where none fails this does no harm. */
-	set(r, "/proc/self/make-it-fail", 1);
+bool storage_shortage(struct run *r, enum shortage how)
+{
+	/* Taking a block is tried without sleeping, again under its lock, then by emptying. */
+	static const int64_t reserve[] = { [STORAGE_FULL] = -1, [STORAGE_HELD] = -1, [STORAGE_MISS] = 2 };
+	static const int64_t isolate[] = { [STORAGE_FULL] = 0, [STORAGE_HELD] = -1, [STORAGE_MISS] = 1 };
+
+	if (!failures_known(r))
+		return false;
+	fail(r, FAIL_RESERVE, 100, 0, reserve[how]);
+	fail(r, FAIL_ISOLATE, 100, 0, isolate[how]);
+	return true;
 }

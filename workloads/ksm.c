@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
-#include "shortage.h"
 
 #define KSM "/sys/kernel/mm/ksm/"
 #define WAIT_MS 120000

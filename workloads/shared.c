@@ -417,8 +417,7 @@ static void crowd_once(struct run *r, struct crowd *c)
 {
 	struct one_of_crowd one[CROWD];
 
-	fail_attempts(r, FAIL_RESERVE, 100, 0);
-	fail_attempts(r, FAIL_ISOLATE, 100, 0);
+	storage_shortage(r, STORAGE_HELD);
 	for (unsigned int i = 0; i < CROWD; i++) {
 		one[i] = (struct one_of_crowd){ .c = c, .me = i };
 		errno = pthread_create(&one[i].thread, NULL, touch_all, &one[i]);
@@ -427,8 +426,7 @@ static void crowd_once(struct run *r, struct crowd *c)
 	}
 	for (unsigned int i = 0; i < CROWD; i++)
 		pthread_join(one[i].thread, NULL);
-	fail_attempts(r, FAIL_RESERVE, 0, 0);
-	fail_attempts(r, FAIL_ISOLATE, 0, 0);
+	storage_shortage(r, STORAGE_NORMAL);
 }
 
 /*

@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
-#include "shortage.h"
 
 #define SETTLE_MS 5000
 #define WAIT_MS 60000

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
-#include "shortage.h"
 
 #define HUGE_SIZE ((size_t)2 << 20)
 #define HUGE_PAGES (HUGE_SIZE / page_size())

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
-#include "shortage.h"
 
 /* So many that they need blocks which nobody has reserved yet. */
 #define SHORT_PAGES 512
