@@ -561,7 +561,8 @@ static void in_where_storage_is_free(struct run *r)
 	for (size_t i = 0; i < SHORT_PAGES; i++)
 		*(volatile char *)(other + i * page_size()) = 1;
 	there = pages_in_tag_storage(r, 0, other, SHORT_PAGES);
-	expect_range(r, there, SHORT_PAGES / 4, SHORT_PAGES, "new data goes to tag storage");
+	/* That it does is the kernel's choice; where it does not, the rest tells less. */
+	measure(r, "new_data_in_tag_storage", "pages", (double)there);
 
 	step(r,
 	     "Half of the memory is read while a child shares what is in swap, the rest when it is gone: the kernel reads it in by different ways. What has tags must not come to lie in tag storage, from where it would have to move again.");
