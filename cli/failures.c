@@ -46,7 +46,8 @@ static void set(struct run *r, enum failure f, const char *setting, int64_t valu
 }
 
 /* At most so many times; -1: always. */
-static void fail(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone, int64_t times)
+static void fail(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone,
+		 int64_t times)
 {
 	/* For processes that ask for it only, and without a line in the log for each. */
 	set(r, f, "task-filter", 1);
@@ -69,12 +70,16 @@ void fail_attempts(struct run *r, enum failure f, uint64_t percent, uint64_t lef
 bool storage_shortage(struct run *r, enum shortage how)
 {
 	/* Taking a block is tried without sleeping, again under its lock, then by emptying. */
-	static const int64_t reserve[] = { [STORAGE_FULL] = -1, [STORAGE_HELD] = -1, [STORAGE_MISS] = 2 };
-	static const int64_t isolate[] = { [STORAGE_FULL] = 0, [STORAGE_HELD] = -1, [STORAGE_MISS] = 1 };
+	static const struct { int64_t reserve, isolate; } times[] = {
+		[STORAGE_NORMAL] = { 0, 0 },
+		[STORAGE_FULL] = { -1, 0 },
+		[STORAGE_HELD] = { -1, -1 },
+		[STORAGE_MISS] = { 2, 1 },
+	};
 
 	if (!failures_known(r))
 		return false;
-	fail(r, FAIL_RESERVE, 100, 0, reserve[how]);
-	fail(r, FAIL_ISOLATE, 100, 0, isolate[how]);
+	fail(r, FAIL_RESERVE, 100, 0, times[how].reserve);
+	fail(r, FAIL_ISOLATE, 100, 0, times[how].isolate);
 	return true;
 }

@@ -98,13 +98,17 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 	const char *name = own ? "pages of its own" : "pages of the file";
 	uint64_t start = summary_now(r).reserved_pages, *was, *is;
 	size_t len = n * page_size(), replaced = 0, got = 0;
-	int file = memfd_create("tagscope-uprobe", MFD_CLOEXEC), *fd = calloc(n, sizeof(*fd));
+	int file = memfd_create("tagscope-uprobe", MFD_CLOEXEC);
+	int *fd = calloc(n, sizeof(*fd));
 	struct area all, code;
 	void *shared, *private;
 
-	step(r,
-	     own ? "The same with pages that the program has written to itself, before it made them executable." :
-		   "A program maps code from a file in memory, tags it, and executes it. Then the kernel puts a breakpoint into each page, as perf and bpf do: it replaces the page by a copy, whose tags need storage, too.");
+	if (own)
+		step(r,
+		     "The same with pages that the program has written to itself, before it made them executable.");
+	else
+		step(r,
+		     "A program maps code from a file in memory, tags it, and executes it. Then the kernel puts a breakpoint into each page, as perf and bpf do: it replaces the page by a copy, whose tags need storage, too.");
 	if (file < 0 || ftruncate(file, (off_t)len) || !fd)
 		bail_errno(r, "a file of %zu bytes", len);
 	shared = mmap(NULL, len, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, file, 0);
@@ -114,7 +118,8 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 	for (size_t i = 0; i < len / sizeof(uint32_t); i++)
 		((uint32_t *)shared)[i] = INSN_RET;
 	area_write_tags(r, &all);
-	private = mmap(NULL, len, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_MTE, MAP_PRIVATE, file, 0);
+	private = mmap(NULL, len, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_MTE, MAP_PRIVATE,
+		       file, 0);
 	if (private == MAP_FAILED)
 		bail_errno(r, "mmap");
 	code = area_at(r, private, n);
