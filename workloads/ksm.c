@@ -16,8 +16,8 @@
 
 #define KSM "/sys/kernel/mm/ksm/"
 #define WAIT_MS 120000
-#define OUT_MS 60000
-#define SWITCH_MS 60000
+#define OUT_MS 300000	/* on the debug kernel it takes minutes */
+#define SWITCH_MS 300000
 /* So many that copies of them need blocks which nobody has reserved yet. */
 #define SWAP_PAGES 512
 
@@ -318,7 +318,7 @@ static const struct scenario ksm_scenario = {
 	.params = PARAMS(P_UINT("pages", "32", 4, 4096, "pages in each area")),
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
-	.time_limit_s = 600,
+	.time_limit_s = 1200,
 	.roles = ROLES(&switcher_role),
 	.run = ksm_run,
 };
