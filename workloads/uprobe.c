@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 
@@ -136,8 +137,11 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 	expect_tagged_code(r, &code, name);
 	was = area_places(r, 0, &code);
 
+	/* Storage that is simply there is found by whoever copies. */
+	storage_shortage(r, STORAGE_FULL);
 	for (size_t i = 0; i < n; i++)
 		fd[i] = probe(r, pmu, file, i * page_size());
+	storage_shortage(r, STORAGE_NORMAL);
 	call(&code);
 	is = area_places(r, 0, &code);
 	for (size_t i = 0; i < n; i++) {
@@ -180,7 +184,7 @@ static const struct scenario uprobe_scenario = {
 		"Whoever traces a program with perf or bpf has the kernel put breakpoints into its code (uprobes). The page of code, which others may use too, is replaced by a copy for this program. "
 		"A program can tag what it executes: then the copy needs the tags as well, and storage for them.",
 	.groups = "quick",
-	.params = PARAMS(P_UINT("pages", "8", 1, 64, "pages of code")),
+	.params = PARAMS(P_UINT("pages", "128", 1, 512, "pages of code")),
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
