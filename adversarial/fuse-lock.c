@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "siege.h"
+#include "scenario/siege.h"
 
 #define FILE_NODE 2
 #define FILE_NAME "bottomless"

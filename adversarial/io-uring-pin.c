@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "siege.h"
+#include "scenario/siege.h"
 
 #define BUFFERS 16
 

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "siege.h"
+#include "scenario/siege.h"
 
 #define PIPE_PAGES 256		/* buffers of a pipe of 1 MiB, the most a user may have */
 #define MAX_PIPES 72		/* fs.pipe-user-pages-soft lets a user have 64 of them ... */

@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "near.h"
+#include "base/suggest.h"
+#include "commands/command.h"
 
 #define VERSION "0.1"
 
@@ -20,7 +20,7 @@ static void help(FILE *f)
 	      "  tagscope doctor              what works here, and what to do about what does not\n"
 	      "  tagscope list                the scenarios there are\n"
 	      "  tagscope run --step mmap     go through one, a key a step\n\n"
-	      "Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 it could not run\n"
+	      "Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 an error: it could not run\n"
 	      "here, 4 it was skipped.\n", f);
 }
 
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		if (!strcmp((*c)->name, argv[1]))
 			return (*c)->run(*c, argc - 1, argv + 1);
 	fprintf(stderr, "tagscope: there is no command '%s'%s (try: tagscope --help)\n", argv[1],
-		near_text(argv[1], command_name_at, (void *)(uintptr_t)commands, near,
+		suggest_text(argv[1], command_name_at, (void *)(uintptr_t)commands, near,
 			  sizeof(near)));
 	return EXIT_USAGE;
 }

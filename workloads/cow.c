@@ -8,11 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/failures.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
-#define SETTLE_MS 5000
+#define DRAIN_MS 5000
 #define WAIT_MS 60000
 #define MAX_CHILDREN 16
 /* So many that copies of them need blocks which nobody has reserved yet. */
@@ -210,7 +210,7 @@ static void both_write(struct run *r, size_t n)
 	}
 	expect_eq_u64(r, same_pages(r, &t.a, pid), 0, "no page is shared any more");
 	/* The page that was copied may wait in a batch to be freed. */
-	expect(r, reserved_pages_settle(r, start.reserved_pages + 2 * n), "all pages of both have tag storage");
+	expect(r, reserved_pages_wait(r, start.reserved_pages + 2 * n), "all pages of both have tag storage");
 	gate_open(t.parent_wrote);
 	expect_contents(r, &t.a, "the parent", "after both have written");
 	expect_eq_u64(r, bad_storage(r, pid, &t.a), 0, "the child's pages still have tag storage");
@@ -220,12 +220,12 @@ static void both_write(struct run *r, size_t n)
 	     "The child ends, and the storage of its copies is given back; the parent's is not.");
 	gate_open(t.end);
 	expect_role_done(r, c, WAIT_MS);
-	expect(r, reserved_pages_settle(r, start.reserved_pages + n),
+	expect(r, reserved_pages_wait(r, start.reserved_pages + n),
 	       "when the child is gone, only the parent's pages have tag storage");
 	expect_contents(r, &t.a, "the parent", "when the child is gone");
 	s = summary_now(r);
 	area_free(r, &t.a);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none of them has");
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "unmapped, none of them has");
 	expect_range(r, summary_now(r).release, s.release + 1, UINT64_MAX,
 		     "blocks were given back");
 }
@@ -269,7 +269,7 @@ static void parent_lets_go(struct run *r, size_t n)
 		      "each page of the heir has tag storage");
 	gate_open(h.alone);
 	expect_role_done(r, c, WAIT_MS);
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "when the heir is gone, all is given back");
 	free(h.a.v);
 }
@@ -352,7 +352,7 @@ static void many_children(struct run *r, size_t n, unsigned int children)
 	for (unsigned int i = 0; i < children; i++)
 		expect_role_done(r, child[i], WAIT_MS);
 	area_free(r, &c->a);
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "when all are gone, all is given back");
 }
 
@@ -389,7 +389,7 @@ static void vforked(struct run *r)
 	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, 4,
 		      "no page was copied");
 	area_free(r, &a);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "after vfork, all is given back");
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "after vfork, all is given back");
 }
 
 /* ---- fork between mprotect() and the first access --------------------------------- */
@@ -461,7 +461,7 @@ static void forked_while_pending(struct run *r, size_t n)
 	expect_eq_u64(r, bad_storage(r, 0, &p.a), 0,
 		      "the parent's pages have tag storage at the end");
 	area_free(r, &p.a);
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "of what was inaccessible, all is given back");
 }
 
@@ -559,7 +559,7 @@ static void copied_from_file(struct run *r)
 	expect_contents(r, &f.own, "the private mapping", "with other tags");
 	expect_contents(r, &f.shared, "the memfd", "after the private mapping was changed");
 	file_free(r, &f);
-	expect(r, reserved_pages_settle(r, start),
+	expect(r, reserved_pages_wait(r, start),
 	       "private: unmapped and closed, none has tag storage");
 }
 
@@ -632,7 +632,7 @@ static void forked_while_pinned(struct run *r)
 	}
 out:
 	file_free(r, &f);
-	expect(r, reserved_pages_settle(r, start), "pinned: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "pinned: unmapped, none has tag storage");
 }
 
 static void cow_run(struct run *r)
@@ -647,7 +647,7 @@ static void cow_run(struct run *r)
 	forked_while_pending(r, n);
 	copied_from_file(r);
 	forked_while_pinned(r);
-	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");

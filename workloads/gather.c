@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "area.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 #define MAX_CHUNK 64	/* pages that come and go together */
 
@@ -99,7 +99,7 @@ static void expect_held(struct run *r, const char *how, const char *when,
 {
 	struct state_summary s;
 
-	expect(r, reserved_pages_settle(r, start->reserved_pages + held),
+	expect(r, reserved_pages_wait(r, start->reserved_pages + held),
 	       "%s, %s: what has tag storage is what the program has", how, when);
 	s = summary_now(r);
 	expect_range(r, s.reserved_pages, 1, s.blocks_reserved * s.block_pages * STATE_DATA_PER_TAG,
@@ -182,7 +182,7 @@ static void live(struct run *r, bool gather, const struct event *events, struct 
 	free(one);
 	free(chunk);
 	expect_eq_u64(r, t.bad, 0, "%s: all data and all tags were intact to the end", how);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "%s: freed, none has tag storage",
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "%s: freed, none has tag storage",
 	       how);
 	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "%s: and no more blocks are reserved than at the start", how);

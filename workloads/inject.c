@@ -9,10 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/failures.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 #define AREAS 24
 #define PAGES 32
@@ -150,7 +151,7 @@ static void inject_run(struct run *r)
 	expect_eq_u64(r, misplaced, 0, "the tags are in tag storage");
 	expect_intact(r, ballast_check(b), "and so is the memory that was in the way");
 	ballast_free(b);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "unmapped, none has tag storage");
 	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "and nothing is left reserved");
 }

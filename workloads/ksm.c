@@ -9,10 +9,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/failures.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
+#include "scenario/swap.h"
 
 #define KSM "/sys/kernel/mm/ksm/"
 #define WAIT_MS 120000
@@ -79,7 +81,7 @@ static struct mismatch check_same(const struct area *a)
 
 static size_t distinct(struct run *r, const struct area *a)
 {
-	uint64_t *pfn = area_places(r, 0, a);
+	uint64_t *pfn = area_locations(r, 0, a);
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++) {
@@ -194,7 +196,7 @@ static void ksm_body(struct run *r, size_t n)
 	area_unmap(r, &tagged);
 	area_unmap(r, &late);
 	area_unmap(r, &zeroes);
-	expect(r, reserved_pages_settle(r, start), "unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "unmapped, none has tag storage");
 }
 
 /* Loads that failed, of pages from here to there. */
@@ -281,7 +283,7 @@ static void swapped(struct run *r)
 	area_expect(r, &late, "after the copies got tags");
 	area_unmap(r, &late);
 	area_unmap(r, &plain);
-	expect(r, reserved_pages_settle(r, start), "swapped in and unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "swapped in and unmapped, none has tag storage");
 }
 
 static void ksm_run(struct run *r)

@@ -10,9 +10,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/failures.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
+#include "scenario/swap.h"
 #include "vmm/vmm.h"
 
 #define WAIT_MS 120000
@@ -213,7 +215,7 @@ static void must_swap_out(struct run *r, char *p, size_t n, const char *name, co
 
 	require(r, swap_out(r, p, n, WAIT_MS), "%s: the guest's memory is swapped out%s", name,
 		when);
-	require(r, reserved_pages_settle(r, before - n), "%s: out%s, it has no storage", name,
+	require(r, reserved_pages_wait(r, before - n), "%s: out%s, it has no storage", name,
 		when);
 }
 
@@ -365,7 +367,7 @@ static void one_kind(struct run *r, struct vmm *v, size_t n, enum backing backin
 
 	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
 	unmap_memory(r, &m);
-	expect(r, reserved_pages_settle(r, start),
+	expect(r, reserved_pages_wait(r, start),
 	       "%s: taken back, it has no storage any more", name);
 	content_free(&c);
 }
@@ -415,7 +417,7 @@ static bool huge_memory(struct run *r, struct memory_of_guest *m)
 		if (page_now(r, 0, m->base).order == 9)
 			return true;
 		unmap_memory(r, m);
-		settle(r);
+		drain_lru(r);
 	}
 	return false;
 }
@@ -470,7 +472,7 @@ static void huge_in_part(struct run *r, struct vmm *v)
 		      "%s: the tags are in tag storage", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
 	unmap_memory(r, &m);
-	expect(r, reserved_pages_settle(r, start), "%s: freed, it has no storage any more", name);
+	expect(r, reserved_pages_wait(r, start), "%s: freed, it has no storage any more", name);
 	content_free(&c);
 }
 
@@ -504,7 +506,7 @@ static void huge(struct run *r, struct vmm *v)
 		      "%s: what came back has storage", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
 	unmap_memory(r, &m);
-	expect(r, reserved_pages_settle(r, start), "%s: freed, it has no storage any more", name);
+	expect(r, reserved_pages_wait(r, start), "%s: freed, it has no storage any more", name);
 
 	/*
 	 * While it logs, KVM maps small pages. What makes it map the huge page later is
@@ -534,7 +536,7 @@ static void huge(struct run *r, struct vmm *v)
 		      "%s: the tags are in tag storage", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
 	unmap_memory(r, &m);
-	expect(r, reserved_pages_settle(r, start), "%s: freed, it has no storage any more", name);
+	expect(r, reserved_pages_wait(r, start), "%s: freed, it has no storage any more", name);
 	content_free(&c);
 	huge_in_part(r, v);
 }
@@ -802,7 +804,7 @@ static void stolen(struct run *r, struct vmm *v, size_t n, unsigned int rounds,
 	expect_eq_u64(r, bad_data, 0, "%s taken away: no data is lost", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
 	unmap_memory(r, &m);
-	expect(r, reserved_pages_settle(r, start), "%s taken away: in the end it has no storage",
+	expect(r, reserved_pages_wait(r, start), "%s taken away: in the end it has no storage",
 	       name);
 	content_free(&c);
 }
@@ -876,7 +878,7 @@ static void pinned(struct run *r, struct vmm *v)
 		bail_errno(r, "memory");
 	b = ballast_new(r);
 	n = ballast_into_tag_storage(r, b, want, (uint64_t)128 << 20, pages, want);
-	settle(r);
+	drain_lru(r);
 	take_stored(r, pages, n, &next, some, STORED);
 	moved_out(r, v, some, STORED, true);
 	take_stored(r, pages, n, &next, some, STORED);
@@ -896,7 +898,7 @@ static void pinned(struct run *r, struct vmm *v)
 		      "memory that was in the way of the guest's tags is as it was");
 	ballast_free(b);
 	free(pages);
-	expect(r, reserved_pages_settle(r, start), "after this, no storage is left reserved");
+	expect(r, reserved_pages_wait(r, start), "after this, no storage is left reserved");
 }
 
 static bool part(struct run *r, const char *name)
@@ -924,7 +926,7 @@ static void kvm_run(struct run *r)
 	if (part(r, "pinned"))
 		pinned(r, v);
 	vmm_free(v);
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "without the guest all is given back");
 	expect_eq_u64(r, summary_now(r).foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
 }

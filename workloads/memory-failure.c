@@ -14,9 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 #define WAIT_MS 60000
 #define HUGE_SIZE ((size_t)2 << 20)
@@ -216,7 +217,7 @@ static void private_pages(struct run *r, size_t n, bool pending)
 		     n);
 		area_write(r, &a);
 	}
-	pfn = area_places(r, 0, &a);
+	pfn = area_locations(r, 0, &a);
 	for (size_t i = 0; i < n; i++) {
 		if (!fails(i))
 			continue;
@@ -272,7 +273,7 @@ static void private_pages(struct run *r, size_t n, bool pending)
 	area_unmap(r, &a);
 	repair(r, bad, nr_bad);
 	expect_eq_u64(r, all_bad(r), corrupted, "%s: at the end no page more is out of use", what);
-	expect(r, reserved_pages_settle(r, start), "%s: at the end none has tag storage", what);
+	expect(r, reserved_pages_wait(r, start), "%s: at the end none has tag storage", what);
 }
 
 static void shared_pages(struct run *r, size_t n)
@@ -294,7 +295,7 @@ static void shared_pages(struct run *r, size_t n)
 		bail_errno(r, "mmap of a memfd");
 	a = area_at(r, p, n);
 	area_write(r, &a);
-	pfn = area_places(r, 0, &a);
+	pfn = area_locations(r, 0, &a);
 	for (size_t i = 0; i < n; i++) {
 		if (!fails(i))
 			continue;
@@ -322,7 +323,7 @@ static void shared_pages(struct run *r, size_t n)
 	close(fd);
 	repair(r, bad, nr_bad);
 	expect_eq_u64(r, all_bad(r), corrupted, "memfd: at the end no page more is out of use");
-	expect(r, reserved_pages_settle(r, start), "memfd: at the end none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "memfd: at the end none has tag storage");
 }
 
 /* ---- A huge page ---------------------------------------------------------------------- */
@@ -378,7 +379,7 @@ static void huge_page(struct run *r)
 	munmap(map, 2 * HUGE_SIZE);
 	repair(r, bad, 2);
 	expect_eq_u64(r, all_bad(r), corrupted, "huge page: at the end no page more is out of use");
-	expect(r, reserved_pages_settle(r, start), "huge page: at the end none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "huge page: at the end none has tag storage");
 }
 
 /* ---- Tag storage that holds data ------------------------------------------------------ */
@@ -395,7 +396,7 @@ static size_t find_couples(struct run *r, const struct ballast *b, char **pages,
 {
 	const size_t batch = 512;
 	uint64_t blocks = summary_now(r).blocks;
-	struct place *where = calloc(batch, sizeof(*where));
+	struct page_location *where = calloc(batch, sizeof(*where));
 	char **at = calloc(blocks, sizeof(*at));
 	size_t have = 0, all = ballast_pages(b);
 
@@ -404,7 +405,7 @@ static size_t find_couples(struct run *r, const struct ballast *b, char **pages,
 	for (size_t i = 0; i + batch <= all; i += batch) {
 		char *base = ballast_page(b, i);
 
-		places_now(r, 0, base, batch, where);
+		page_locations(r, 0, base, batch, where);
 		for (size_t k = 0; k < batch; k++) {
 			int64_t block = where[k].present ? pfn_block(r, where[k].pfn) : -1;
 
@@ -451,7 +452,7 @@ static bool among(uint64_t x, const uint64_t *v, size_t n)
 /* Pages of the area whose tags are, or would be, in one of these blocks. */
 static size_t pages_of_blocks(struct run *r, const struct area *a, const uint64_t *block, size_t n)
 {
-	uint64_t *pfn = area_places(r, 0, a);
+	uint64_t *pfn = area_locations(r, 0, a);
 	size_t found = 0;
 
 	for (size_t i = 0; i < a->n; i++)
@@ -555,7 +556,7 @@ static void storage_with_data(struct run *r)
 	ballast_free(b);
 	repair(r, bad, n);
 	expect_eq_u64(r, all_bad(r), corrupted, "storage: at the end no page more is out of use");
-	expect(r, reserved_pages_settle(r, start), "storage: at the end none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "storage: at the end none has tag storage");
 }
 
 /* ---- Tag storage that is free, and such that has tags --------------------------------- */
@@ -563,7 +564,7 @@ static void storage_with_data(struct run *r)
 /* The first page frame of a block. */
 static uint64_t block_pfn(struct run *r, const struct area *a, uint64_t block)
 {
-	uint64_t *pfn = area_places(r, 0, a), first = 0;
+	uint64_t *pfn = area_locations(r, 0, a), first = 0;
 	uint64_t pages = summary_now(r).block_pages;
 
 	for (size_t i = 0; i < a->n && !first; i++)
@@ -584,7 +585,7 @@ static void storage_free(struct run *r, size_t n)
 	step(r,
 	     "Memory fails in tag storage that is free, but would be needed for the tags of this program's pages.");
 	area_write_data(r, &a);
-	was = area_places(r, 0, &a);
+	was = area_locations(r, 0, &a);
 	for (size_t i = 0; i < n && nr_bad < MAX_BAD; i++) {
 		uint64_t b = (uint64_t)pfn_block(r, was[i]);
 
@@ -604,7 +605,7 @@ static void storage_free(struct run *r, size_t n)
 	area_expect(r, &half, "taggable now");
 	area_write_tags(r, &half);
 	area_expect(r, &half, "with tags");
-	is = area_places(r, 0, &half);
+	is = area_locations(r, 0, &half);
 	for (size_t i = 0; i < half.n; i++) {
 		bool in_bad = among((uint64_t)pfn_block(r, was[i]), block, nr_bad);
 
@@ -657,7 +658,7 @@ static void storage_free(struct run *r, size_t n)
 	free(was);
 	area_unmap(r, &a);
 	expect_eq_u64(r, all_bad(r), corrupted, "free: at the end no page more is out of use");
-	expect(r, reserved_pages_settle(r, start), "free: at the end none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "free: at the end none has tag storage");
 }
 
 static void storage_with_tags(struct run *r, size_t n, bool lasting)
@@ -684,7 +685,7 @@ static void storage_with_tags(struct run *r, size_t n, bool lasting)
 		step(r,
 		     "The tags are not needed any more. What is bad must not be used again, for tags or for data, until the machine is started anew.");
 		area_unmap(r, &a);
-		expect(r, reserved_pages_settle(r, start), "lasting: none has tag storage");
+		expect(r, reserved_pages_wait(r, start), "lasting: none has tag storage");
 		expect(r, eventually(5000, block_now(r, block).letter != BLOCK_RESERVED),
 		       "lasting: the block is not reserved any more");
 		expect_eq_u64(r, block_now(r, block).free, summary_now(r).block_pages - 1,
@@ -700,7 +701,7 @@ static void storage_with_tags(struct run *r, size_t n, bool lasting)
 	}
 	expect_eq_u64(r, all_bad(r) - corrupted, lasting ? 1 : 0,
 		      "tags: the kernel counts what is bad");
-	expect(r, reserved_pages_settle(r, start), "tags: at the end none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "tags: at the end none has tag storage");
 }
 
 static void memory_failure_run(struct run *r)

@@ -13,9 +13,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 #define WAIT_MS 300000
 #define MAX_MOVERS 8
@@ -40,7 +41,7 @@ static bool compact(void)
 
 static size_t moved_since(struct run *r, const struct area *a, const uint64_t *was)
 {
-	uint64_t *is = area_places(r, 0, a);
+	uint64_t *is = area_locations(r, 0, a);
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++)
@@ -52,7 +53,7 @@ static size_t moved_since(struct run *r, const struct area *a, const uint64_t *w
 /* Of the places where pages were, how many still are somebody's with storage for tags. */
 static size_t stale_storage(struct run *r, const struct area *a, const uint64_t *was)
 {
-	uint64_t *is = area_places(r, 0, a);
+	uint64_t *is = area_locations(r, 0, a);
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++) {
@@ -78,7 +79,7 @@ static struct area low_pages(struct run *r, size_t n, char **low)
 	const size_t step_ = 4096;
 	uint64_t middle = pfn_middle(r), reserve = memory_reserve(r);
 	struct area a = area_map(r, (size_t)(memory_now(r).total / page_size()), false);
-	struct place *where = calloc(step_, sizeof(*where));
+	struct page_location *where = calloc(step_, sizeof(*where));
 	bool *keep = calloc(a.n, sizeof(*keep));
 	size_t found = 0, high = 0, done = 0;
 
@@ -89,7 +90,7 @@ static struct area low_pages(struct run *r, size_t n, char **low)
 			break;
 		for (size_t i = done; i < done + step_; i++)
 			*(volatile char *)area_page(&a, i) = 1;
-		places_now(r, 0, area_page(&a, done), step_, where);
+		page_locations(r, 0, area_page(&a, done), step_, where);
 		/* Not neighbours: what is between them becomes a hole. */
 		for (size_t i = 0; i < step_; i += 2) {
 			if (!where[i].present || pfn_in_tag_storage(r, where[i].pfn))
@@ -128,7 +129,7 @@ static size_t lay_out_and_compact(struct run *r, struct area *a, char **page, ui
 	for (size_t i = 0; i < n; i++)
 		was[i] = page_now(r, 0, page[i]).pfn;
 	for (unsigned int k = 0; k < 8 && !moved; k++) {
-		settle(r);
+		drain_lru(r);
 		if (!compact())
 			skip(r, "this kernel has no compaction");
 		for (size_t i = 0; i < n; i++)
@@ -157,7 +158,7 @@ static void compacted(struct run *r, size_t n)
 			area_unmap(r, &a);
 		moved = lay_out_and_compact(r, &a, page, was, n, data, tags);
 	}
-	expect(r, reserved_pages_settle(r, start + n), "each of them has tag storage");
+	expect(r, reserved_pages_wait(r, start + n), "each of them has tag storage");
 	measure(r, "moved_by_compaction", "pages", (double)moved);
 	measure(r, "copies_refused", "1",
 		(double)(summary_now(r).copy_refused - before.copy_refused));
@@ -172,11 +173,11 @@ static void compacted(struct run *r, size_t n)
 	expect_eq_u64(r, bad_data, 0, "compaction: no page's data has changed");
 	expect_eq_u64(r, bad_tags, 0, "compaction: no page's tags have changed");
 	expect_eq_u64(r, bad, 0, "compaction: the tags are in tag storage");
-	expect(r, reserved_pages_settle(r, start + n), "compaction: nothing is left at the old places");
+	expect(r, reserved_pages_wait(r, start + n), "compaction: nothing is left at the old places");
 	free(page);
 	free(was);
 	area_unmap(r, &a);
-	expect(r, reserved_pages_settle(r, start), "compaction: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "compaction: unmapped, none has tag storage");
 }
 
 /* ---- One by one ---------------------------------------------------------------------- */
@@ -199,7 +200,7 @@ static void offlined(struct run *r, size_t n)
 	step(r,
 	     "The kernel is asked to take the pages out of use, one by one, as if memory had begun to fail there (MADV_SOFT_OFFLINE). It moves each to another place, and the program must not notice.");
 	area_write(r, &a);
-	was = area_places(r, 0, &a);
+	was = area_locations(r, 0, &a);
 	for (size_t i = 0; i < n; i++) {
 		if (!madvise(area_page(&a, i), page_size(), MADV_SOFT_OFFLINE))
 			continue;
@@ -223,7 +224,7 @@ static void offlined(struct run *r, size_t n)
 		unpoison(r, was[i]);
 	free(was);
 	area_unmap(r, &a);
-	expect(r, reserved_pages_settle(r, start), "soft offline: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "soft offline: unmapped, none has tag storage");
 }
 
 /* ---- Against mprotect ------------------------------------------------------------------ */
@@ -347,7 +348,7 @@ static void raced(struct run *r, size_t n, unsigned int seconds, unsigned int mo
 	expect_range(r, migrated_so_far(r) - migrated, n, UINT64_MAX, "race: pages have moved");
 	expect_eq_u64(r, c->bad_data, 0, "race: no data has changed");
 	expect_eq_u64(r, c->bad_tags, 0, "race: no tag has changed");
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "race: at its end none has tag storage");
 }
 

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "place.h"
-#include "scenario.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 /* Pages lie on per-CPU lists for a while after they are freed. */
-#define SETTLE_MS 5000
+#define DRAIN_MS 5000
 
 struct area {
 	char *base;
@@ -210,7 +210,7 @@ static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t re
 	for (size_t i = first; i < first + n; i++)
 		if (t[i].page != kept && madvise(touched(a, t[i].page), page_size(), MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-	expect(r, reserved_pages_settle(r, reserved - (n - 1)),
+	expect(r, reserved_pages_wait(r, reserved - (n - 1)),
 	       "the pages that were dropped have no tag storage");
 	after = block_now(r, block);
 	expect_eq_u64(r, after.letter, BLOCK_RESERVED, "the block of the one that is kept is reserved");
@@ -284,8 +284,8 @@ static void mmap_run(struct run *r)
 	if (madvise(a.base, page_size(), MADV_DONTNEED))
 		bail_errno(r, "MADV_DONTNEED");
 	expect(r, !page_present(r, 0, a.base, &page), "the page is gone");
-	settle(r);
-	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages ==
+	drain_lru(r);
+	expect(r, eventually(DRAIN_MS, summary_now(r).reserved_pages ==
 					start.reserved_pages + a.pages - 1),
 	       "it has no tag storage any more");
 	*(volatile char *)a.base;
@@ -296,10 +296,10 @@ static void mmap_run(struct run *r)
 	step(r, "It unmaps all. As the last tagged page of a block is freed, the block goes back to the page allocator.");
 	if (munmap(a.base, len))
 		bail_errno(r, "munmap");
-	settle(r);
-	expect(r, eventually(SETTLE_MS, summary_now(r).reserved_pages == start.reserved_pages),
+	drain_lru(r);
+	expect(r, eventually(DRAIN_MS, summary_now(r).reserved_pages == start.reserved_pages),
 	       "no more pages have tag storage than at the start");
-	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_range(r, end.release - start.release, blocks, UINT64_MAX,

@@ -7,10 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "place.h"
-#include "scenario.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
-#define SETTLE_MS 5000
+#define DRAIN_MS 5000
 #define RW (PROT_READ | PROT_WRITE)
 #define MIB (1ULL << 20)
 
@@ -350,7 +351,7 @@ static void free_blocks(struct run *r, size_t n)
 	     "All is unmapped, and the storage given back.");
 	if (munmap(area, len))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "free memory: no more pages have tag storage than at the start");
 	set_free(&s);
 }
@@ -478,9 +479,9 @@ static void mprotect_run(struct run *r)
 	     "All is given back.");
 	ballast_free(b);
 	free(storage);
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "no more pages have tag storage than at the start");
-	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 }
 

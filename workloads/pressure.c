@@ -12,9 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "needs.h"
-#include "place.h"
-#include "scenario.h"
+#include "run/needs.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define RW (PROT_READ | PROT_WRITE)
@@ -636,7 +637,7 @@ static void pressure_run(struct run *r)
 		expect_role_done(r, a.child[i], 60000);
 	verdicts(&a);
 	if (a.state)
-		expect(r, reserved_pages_settle(r, start.reserved_pages),
+		expect(r, reserved_pages_wait(r, start.reserved_pages),
 		       "no more pages have tag storage than at the start");
 }
 

@@ -9,11 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/failures.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
-#define SETTLE_MS 5000
+#define DRAIN_MS 5000
 #define WAIT_MS 60000
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -219,7 +219,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 		if (fallocate(t.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			      (off_t)(n / 2 * page_size())))
 			bail_errno(r, "fallocate");
-		expect(r, reserved_pages_settle(r, start.reserved_pages + n - n / 2),
+		expect(r, reserved_pages_wait(r, start.reserved_pages + n - n / 2),
 		       "memfd: the pages of the hole have no storage any more");
 		expect_intact(r, tags_check_same(t.tagged, n / 2 * page_size(), 0),
 			      "memfd: touched again, their tags are 0");
@@ -228,7 +228,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 	}
 	if (munmap(t.tagged, len))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "%s: unmapped and closed, all is given back",
 	       t.kind);
 }
@@ -363,7 +363,7 @@ static void races(struct run *r, size_t n, unsigned int rounds)
 			expect_range(r, summary_now(r).foa_fault - faults, (uint64_t)n * rounds,
 				     UINT64_MAX, "race for %s: they took faults", start_names[how]);
 	}
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "after the races, all is given back");
 }
 
@@ -493,7 +493,7 @@ static void shared_run(struct run *r)
 	mapped_twice(r, n, false);
 	races(r, param_u64(r, "race_pages"), (unsigned int)param_u64(r, "rounds"));
 	crowd(r, (unsigned int)param_u64(r, "rounds"));
-	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");

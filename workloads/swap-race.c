@@ -10,9 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
+#include "scenario/swap.h"
 
 #define WAIT_MS 300000
 #define OUT_MS 30000
@@ -130,7 +132,7 @@ static void round_of(struct run *r, struct race *c, uint64_t start, uint64_t *st
 	struct child *child[RACERS];
 
 	area_write(r, &c->tagged);
-	*stuck += !swap_out(r, c->tagged.base, c->n, OUT_MS) || !reserved_pages_settle(r, start);
+	*stuck += !swap_out(r, c->tagged.base, c->n, OUT_MS) || !reserved_pages_wait(r, start);
 	c->arrived = 0;
 	c->started = 0;
 	for (int i = 0; i < RACERS; i++)
@@ -182,7 +184,7 @@ static void swap_race_run(struct run *r)
 	munmap(tagged, len);
 	munmap(plain, len);
 	close(c->fd);
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "with the memfd goes its storage");
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "with the memfd goes its storage");
 	expect_eq_u64(r, summary_now(r).foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
 }
 

@@ -8,11 +8,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/failures.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
+#include "scenario/swap.h"
 
-#define SETTLE_MS 5000
+#define DRAIN_MS 5000
 #define WAIT_MS 60000
 #define OUT_MS 30000
 #define RW (PROT_READ | PROT_WRITE)
@@ -129,7 +131,7 @@ static void out_and_in(struct run *r, const struct area *a, uint64_t start)
 	     "It asks the kernel to swap all of them out. The data goes to swap, and the kernel keeps the tags aside; so the pages are freed, and their tag storage is, too.");
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out");
 	expect_eq_u64(r, pages_present(r, 0, a->base, a->n), 0, "none of them is in memory");
-	expect(r, reserved_pages_settle(r, start), "swapped out, they have no tag storage");
+	expect(r, reserved_pages_wait(r, start), "swapped out, they have no tag storage");
 
 	step(r,
 	     "It reads every second page. Each comes back to another place, where storage for its tags has to be found before they can be restored.");
@@ -218,7 +220,7 @@ static void forked(struct run *r, const struct area *a, uint64_t start)
 	expect_pages(r, a, 0, 1, "in the parent");
 	expect_role_done(r, c, WAIT_MS);
 	expect_pages(r, a, 0, 1, "in the parent, after the child");
-	expect(r, reserved_pages_settle(r, start + a->n),
+	expect(r, reserved_pages_wait(r, start + a->n),
 	       "only the parent's pages have tag storage at the end");
 }
 
@@ -265,7 +267,7 @@ static void tagged_while_out(struct run *r, size_t n)
 	expect_eq_u64(r, tags_not_stored(r, 0, a.base, n, 0), 0, "it has tag storage now");
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start), "unmapped, it has none any more");
+	expect(r, reserved_pages_wait(r, start), "unmapped, it has none any more");
 }
 
 /*
@@ -292,7 +294,7 @@ static void by_untagged_mapping(struct run *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		fill_page(&a, i);
 	require(r, swap_out(r, a.base, n, OUT_MS), "the memfd is swapped out");
-	require(r, reserved_pages_settle(r, start), "swapped out, it has no tag storage");
+	require(r, reserved_pages_wait(r, start), "swapped out, it has no tag storage");
 	for (size_t i = 0; i < n; i++) {
 		if (i % 2) {
 			if (pread(fd, buf, page_size(), (off_t)(i * page_size())) !=
@@ -313,7 +315,7 @@ static void by_untagged_mapping(struct run *r, size_t n)
 	munmap(plain, area_len(&a));
 	munmap(a.base, area_len(&a));
 	close(fd);
-	expect(r, reserved_pages_settle(r, start), "with the memfd goes its storage");
+	expect(r, reserved_pages_wait(r, start), "with the memfd goes its storage");
 }
 
 /* ---- swapoff ----------------------------------------------------------------------- */
@@ -327,7 +329,7 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 	step(r,
 	     "Swapped out a last time; then swapoff has the kernel bring all of it back, page by page, without anybody asking for a page.");
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out before swapoff");
-	expect(r, reserved_pages_settle(r, start), "before swapoff, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "before swapoff, none has tag storage");
 	/* Nothing that could end the scenario comes before swap is on again. */
 	off = swap_devices_off(dev, n);
 	reserved = summary_now(r).reserved_pages;
@@ -364,7 +366,7 @@ static void memfd_gone(struct run *r, const struct area *a, int fd, uint64_t sta
 {
 	munmap(a->base, area_len(a));
 	close(fd);
-	expect(r, reserved_pages_settle(r, start), "%s: with the memfd goes its storage", what);
+	expect(r, reserved_pages_wait(r, start), "%s: with the memfd goes its storage", what);
 }
 
 /* The page that was read from swap is not where its tags can be stored. */
@@ -380,7 +382,7 @@ static void replaced(struct run *r)
 	     "A memfd with tags is swapped out. When it comes back, by faults and by read(), the kernel finds that a page has come to lie where no storage can be had. It must put it elsewhere.");
 	a = memfd_area(r, SHORT_PAGES, &fd);
 	require(r, swap_out(r, a.base, a.n, OUT_MS), "the memfd is swapped out again");
-	require(r, reserved_pages_settle(r, start), "swapped out again, it has no tag storage");
+	require(r, reserved_pages_wait(r, start), "swapped out again, it has no tag storage");
 	busy = summary_now(r).reserve_busy;
 	for (size_t i = 0; i < a.n; i++) {
 		storage_shortage(r, STORAGE_MISS);
@@ -453,7 +455,7 @@ static void other_page_taken(struct run *r)
 		      "read when blocks could not be had, the tags are in tag storage");
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "other pages: unmapped, none has tag storage");
 }
 
@@ -483,7 +485,7 @@ static void swapoff_when_held(struct run *r)
 	     "Swapped out once more; swap is to be switched off while no storage can be had. That must fail, soon, and leave the memfd in swap.");
 	a = memfd_area(r, SHORT_PAGES, &fd);
 	require(r, swap_out(r, a.base, a.n, OUT_MS), "the memfd is swapped out before swapoff");
-	require(r, reserved_pages_settle(r, start), "before swapoff, the memfd has no tag storage");
+	require(r, reserved_pages_wait(r, start), "before swapoff, the memfd has no tag storage");
 	storage_shortage(r, STORAGE_HELD);
 	c = role_spawn(r, &switcher_role, switch_off, s);
 	/* It goes on for ever with what it cannot bring back, or ends. */
@@ -552,7 +554,7 @@ static void in_where_storage_is_free(struct run *r)
 	for (size_t i = 0; i < n; i++)
 		if (madvise(pages[i], page_size(), MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-	settle(r);
+	drain_lru(r);
 	/* The kernel takes from CMA when that is half of what is free. */
 	do {
 		now = memory_now(r);
@@ -585,7 +587,7 @@ static void in_where_storage_is_free(struct run *r)
 	free(pages);
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages),
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "read in and unmapped, none has tag storage");
 }
 
@@ -617,7 +619,7 @@ static void swap_run(struct run *r)
 
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	expect(r, reserved_pages_settle(r, start.reserved_pages), "unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "unmapped, none has tag storage");
 	tagged_while_out(r, n);
 	by_untagged_mapping(r, n);
 	if (storage_shortage(r, STORAGE_NORMAL)) {
@@ -626,7 +628,7 @@ static void swap_run(struct run *r)
 		swapoff_when_held(r);
 	}
 	in_where_storage_is_free(r);
-	expect(r, eventually(SETTLE_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");

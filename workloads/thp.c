@@ -11,10 +11,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/failures.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
+#include "scenario/swap.h"
 
 #define HUGE_SIZE ((size_t)2 << 20)
 #define HUGE_PAGES (HUGE_SIZE / page_size())
@@ -117,7 +119,7 @@ static bool collapse(struct run *r, const struct area *a, const char *what)
 {
 	/* A page of it may wait on some CPU to be put on the LRU, and then cannot move. */
 	bool done = eventually(5000, !madvise(a->base, HUGE_SIZE, MADV_COLLAPSE) ||
-				     (settle(r), false));
+				     (drain_lru(r), false));
 
 	return expect(r, done, "%s: it can be collapsed to a huge page", what);
 }
@@ -168,7 +170,7 @@ static bool split(struct run *r, const struct area *a, unsigned int order)
 {
 	keep_small(r, a);
 	return eventually(10000, (ask_to_split(r, a, order) && largest(r, a) == order) ||
-				 (settle(r), false));
+				 (drain_lru(r), false));
 }
 
 /* Every second page is freed, then the others. */
@@ -180,7 +182,7 @@ static void free_by_halves(struct run *r, const struct area *a, uint64_t start)
 	for (size_t i = 0; i < a->n; i += 2)
 		if (madvise(area_page(a, i), page_size(), MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-	expect(r, reserved_pages_settle(r, start + a->n / 2),
+	expect(r, reserved_pages_wait(r, start + a->n / 2),
 	       "split, the pages that are dropped give back their storage, and no others");
 	for (size_t i = 1; i < a->n; i += 2) {
 		const char *p = area_page(a, i);
@@ -197,7 +199,7 @@ static void free_by_halves(struct run *r, const struct area *a, uint64_t start)
 	for (size_t i = 1; i < a->n; i += 2)
 		if (madvise(area_page(a, i), page_size(), MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-	expect(r, reserved_pages_settle(r, start), "split, all dropped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "split, all dropped, none has tag storage");
 }
 
 static void splitting(struct run *r, uint64_t start)
@@ -233,7 +235,7 @@ static void splitting(struct run *r, uint64_t start)
 	area_write_tags(r, &h.a);
 	expect_all(r, &h.a, "split at once, then tagged");
 	huge_unmap(r, &h);
-	expect(r, reserved_pages_settle(r, start), "split and unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "split and unmapped, none has tag storage");
 }
 
 /* ---- At fault ---------------------------------------------------------------------- */
@@ -291,11 +293,11 @@ static void at_fault(struct run *r, uint64_t start)
 	step(r,
 	     "What was dropped is still a part of the huge page, and has tag storage, until that is split as well.");
 	require(r, split(r, &h.a, 0), "what is left of it can be split");
-	expect(r, reserved_pages_settle(r, start + HUGE_PAGES),
+	expect(r, reserved_pages_wait(r, start + HUGE_PAGES),
 	       "split, what was dropped has no tag storage");
 	expect_all(r, &h.a, "what was left of it split");
 	huge_unmap(r, &h);
-	expect(r, reserved_pages_settle(r, start), "unmapped, none of it has tag storage");
+	expect(r, reserved_pages_wait(r, start), "unmapped, none of it has tag storage");
 }
 
 /* ---- Made taggable later ------------------------------------------------------------- */
@@ -327,7 +329,7 @@ static void by_mprotect(struct run *r, uint64_t start)
 	area_write_tags(r, &h.a);
 	expect_all(r, &h.a, "after mprotect");
 	huge_unmap(r, &h);
-	expect(r, reserved_pages_settle(r, start), "unmapped, the storage is given back");
+	expect(r, reserved_pages_wait(r, start), "unmapped, the storage is given back");
 }
 
 /* ---- Collapse, move, swap ------------------------------------------------------------ */
@@ -348,7 +350,7 @@ static void collapsed(struct run *r, uint64_t start)
 	if (collapse(r, &h.a, "tagged memory"))
 		expect_eq_u64(r, huge_mapped(r, h.a.base), HUGE_SIZE, "it is a huge page now");
 	expect_all(r, &h.a, "collapsed");
-	expect(r, reserved_pages_settle(r, start + HUGE_PAGES),
+	expect(r, reserved_pages_wait(r, start + HUGE_PAGES),
 	       "the small pages' storage is given back");
 
 	step(r, "mremap() moves the huge page to another address.");
@@ -367,7 +369,7 @@ static void collapsed(struct run *r, uint64_t start)
 		if (expect(r, swap_out(r, p, HUGE_PAGES, WAIT_MS) &&
 			   pages_swapped(r, 0, p, HUGE_PAGES) == HUGE_PAGES,
 			   "all of it is swapped out"))
-			expect(r, reserved_pages_settle(r, start),
+			expect(r, reserved_pages_wait(r, start),
 			       "swapped out, it has no tag storage");
 		expect_all(r, &to.a, "swapped in");
 		if (collapse(r, &to.a, "what was swapped"))
@@ -377,7 +379,7 @@ static void collapsed(struct run *r, uint64_t start)
 	}
 	huge_unmap(r, &to);
 	huge_unmap(r, &h);
-	expect(r, reserved_pages_settle(r, start), "after all this the storage is given back");
+	expect(r, reserved_pages_wait(r, start), "after all this the storage is given back");
 }
 
 /* ---- Shared memory --------------------------------------------------------------------- */
@@ -409,16 +411,16 @@ static void shared(struct run *r, uint64_t start)
 	require(r, split(r, &h.a, 0), "a huge page of shared memory can be split");
 	expect_all(r, &h.a, "shared memory, split");
 	expect_all(r, &plain.a, "the second mapping, split");
-	expect(r, reserved_pages_settle(r, start + HUGE_PAGES),
+	expect(r, reserved_pages_wait(r, start + HUGE_PAGES),
 	       "split, it has as much storage as before");
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)HUGE_SIZE / 2))
 		bail_errno(r, "fallocate");
-	expect(r, reserved_pages_settle(r, start + HUGE_PAGES / 2),
+	expect(r, reserved_pages_wait(r, start + HUGE_PAGES / 2),
 	       "split, the half that is punched out gives back its storage");
 	huge_unmap(r, &h);
 	huge_unmap(r, &plain);
 	close(fd);
-	expect(r, reserved_pages_settle(r, start), "the memfd is gone, and its storage given back");
+	expect(r, reserved_pages_wait(r, start), "the memfd is gone, and its storage given back");
 }
 
 /* ---- The huge zero page ------------------------------------------------------------------ */
@@ -488,7 +490,7 @@ static void collapsed_when_short(struct run *r, bool in_file, uint64_t start)
 	if (in_file && (fd < 0 || ftruncate(fd, (off_t)HUGE_SIZE)))
 		bail_errno(r, "memfd");
 	h = small_pages(r, fd);
-	settle(r);
+	drain_lru(r);
 	storage_shortage(r, STORAGE_HELD);
 	/* It fails, unless khugepaged was faster, for which storage can be had. */
 	if (!madvise(h.a.base, HUGE_SIZE, MADV_COLLAPSE))
@@ -507,7 +509,7 @@ static void collapsed_when_short(struct run *r, bool in_file, uint64_t start)
 	huge_unmap(r, &h);
 	if (in_file)
 		close(fd);
-	expect(r, reserved_pages_settle(r, start), "%s: unmapped, none has tag storage", what);
+	expect(r, reserved_pages_wait(r, start), "%s: unmapped, none has tag storage", what);
 }
 
 static void pending_when_full(struct run *r, uint64_t start)
@@ -523,7 +525,7 @@ static void pending_when_full(struct run *r, uint64_t start)
 	storage_shortage(r, STORAGE_NORMAL);
 	expect_all(r, &h.a, "tagged later, storage full");
 	huge_unmap(r, &h);
-	expect(r, reserved_pages_settle(r, start), "storage full: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "storage full: unmapped, none has tag storage");
 }
 
 static void file_when_held(struct run *r, uint64_t start)
@@ -549,7 +551,7 @@ static void file_when_held(struct run *r, uint64_t start)
 	huge_unmap(r, &h);
 	huge_unmap(r, &plain);
 	close(fd);
-	expect(r, reserved_pages_settle(r, start), "storage held: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "storage held: unmapped, none has tag storage");
 }
 
 static void storage_short(struct run *r, uint64_t start)

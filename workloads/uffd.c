@@ -12,10 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/failures.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 /* So many that they need blocks which nobody has reserved yet. */
 #define SHORT_PAGES 512
@@ -183,7 +183,7 @@ static void by_copy(struct run *r, size_t n)
 	close(fd);
 	area_unmap(r, &a);
 	area_unmap(r, &source);
-	expect(r, reserved_pages_settle(r, start), "copied: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "copied: unmapped, none has tag storage");
 }
 
 /* No block can be had at once: storage must be found where the kernel can wait for it. */
@@ -222,7 +222,7 @@ out:
 	close(fd);
 	area_unmap(r, &a);
 	area_unmap(r, &source);
-	expect(r, reserved_pages_settle(r, before.reserved_pages),
+	expect(r, reserved_pages_wait(r, before.reserved_pages),
 	       "copied, storage full: unmapped, none has tag storage");
 }
 
@@ -259,7 +259,7 @@ static void by_zeropage(struct run *r, size_t n)
 		      "written over the zero page: the tags are in tag storage");
 	close(fd);
 	area_unmap(r, &a);
-	expect(r, reserved_pages_settle(r, start), "zero page: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "zero page: unmapped, none has tag storage");
 }
 
 /* Pages that move from one mapping to another, with and without storage for their tags. */
@@ -274,10 +274,10 @@ static void by_move(struct run *r, size_t n)
 	step(r,
 	     "UFFDIO_MOVE takes whole pages out of one mapping and puts them into another. Their tags stay where they are, because the pages do.");
 	area_write(r, &from);
-	was = area_places(r, 0, &from);
+	was = area_locations(r, 0, &from);
 	uffd_register(r, fd, &a, UFFDIO_REGISTER_MODE_MISSING);
 	expect_eq_u64(r, (uint64_t)uffd_move(fd, &a, &from), 0, "moved: pages with tags");
-	is = area_places(r, 0, &a);
+	is = area_locations(r, 0, &a);
 	for (size_t i = 0; i < n; i++)
 		moved += is[i] == was[i];
 	expect_eq_u64(r, moved, n, "moved: they are the same pages");
@@ -317,7 +317,7 @@ static void by_move(struct run *r, size_t n)
 	area_unmap(r, &from);
 	area_unmap(r, &pending);
 	area_unmap(r, &plain);
-	expect(r, reserved_pages_settle(r, start), "moved: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "moved: unmapped, none has tag storage");
 }
 
 static void write_protected(struct run *r, size_t n)
@@ -372,7 +372,7 @@ static void write_protected(struct run *r, size_t n)
 	close(fd);
 	area_unmap(r, &a);
 	area_unmap(r, &pending);
-	expect(r, reserved_pages_settle(r, start), "write-protected: unmapped, none has tag storage");
+	expect(r, reserved_pages_wait(r, start), "write-protected: unmapped, none has tag storage");
 }
 
 static void uffd_run(struct run *r)

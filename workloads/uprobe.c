@@ -9,10 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/failures.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
 
 #define INSN_RET 0xd65f03c0	/* Arm ARM, C6.2: RET, to X30 */
 #define PMU "/sys/bus/event_source/devices/uprobe/type"
@@ -135,7 +135,7 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 	__builtin___clear_cache(private, (char *)private + len);
 	call(&code);
 	expect_tagged_code(r, &code, name);
-	was = area_places(r, 0, &code);
+	was = area_locations(r, 0, &code);
 
 	/* Storage that is simply there is found by whoever copies. */
 	storage_shortage(r, STORAGE_FULL);
@@ -143,7 +143,7 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 		fd[i] = probe(r, pmu, file, i * page_size());
 	storage_shortage(r, STORAGE_NORMAL);
 	call(&code);
-	is = area_places(r, 0, &code);
+	is = area_locations(r, 0, &code);
 	for (size_t i = 0; i < n; i++) {
 		replaced += was[i] != is[i];
 		got += hits(r, fd[i]);
@@ -164,7 +164,7 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 	if (munmap(shared, len) || munmap(private, len))
 		bail_errno(r, "munmap");
 	close(file);
-	expect(r, reserved_pages_settle(r, start), "%s: unmapped, none has tag storage", name);
+	expect(r, reserved_pages_wait(r, start), "%s: unmapped, none has tag storage", name);
 }
 
 static void uprobe_run(struct run *r)

@@ -137,7 +137,7 @@ third = [e for e in ev if e["event"] == "measure" and e["name"] == "third"][0]
 assert abs(third["value"] - 1 / 3) < 1e-12 and third["unit"] == "ns", third
 ends = [e for e in ev if e["event"] == "end"]
 assert [(e["verdict"], e["passed"], e["failed"]) for e in ends] == [("pass", 4, 0), ("fail", 1, 4)], ends
-assert ev[-1] == {"event": "totals", "pass": 1, "fail": 1, "broken": 0, "skip": 0}, ev[-1]
+assert ev[-1] == {"event": "totals", "pass": 1, "fail": 1, "error": 0, "skip": 0}, ev[-1]
 times = [e["t_ns"] for e in ev if e.get("scenario") == "passes"]
 assert times == sorted(times)
 END

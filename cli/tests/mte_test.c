@@ -12,7 +12,7 @@
 
 #include <kselftest_harness.h>
 
-#include "mte.h"
+#include "scenario/mte.h"
 
 FIXTURE(tagged)
 {

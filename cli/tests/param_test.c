@@ -5,10 +5,11 @@
 
 #include <kselftest_harness.h>
 
-#include "confine.h"
-#include "near.h"
-#include "param.h"
-#include "registry.h"
+#include "base/suggest.h"
+#include "run/registry.h"
+#include "scenario/confine.h"
+#include "base/number.h"
+#include "scenario/param.h"
 
 struct number {
 	const char *text;
@@ -111,17 +112,18 @@ static const char *name_at(void *list, size_t i)
 	return ((const char **)list)[i];
 }
 
-TEST(near_names)
+TEST(suggestions)
 {
 	const char *names[] = { "mmap", "mprotect", "vmsplice-pin", NULL };
 	char buf[200];
 
-	EXPECT_STREQ("; did you mean 'mmap'?", near_text("mmpa", name_at, names, buf, sizeof(buf)));
+	EXPECT_STREQ("; did you mean 'mmap'?",
+		     suggest_text("mmpa", name_at, names, buf, sizeof(buf)));
 	EXPECT_STREQ("; did you mean 'vmsplice-pin'?",
-		     near_text("vmsplice", name_at, names, buf, sizeof(buf)));
+		     suggest_text("vmsplice", name_at, names, buf, sizeof(buf)));
 	EXPECT_STREQ("; there are: mmap, mprotect, vmsplice-pin",
-		     near_text("zzzzzzzz", name_at, names, buf, sizeof(buf)));
-	EXPECT_STREQ("", near_text("x", name_at, names + 3, buf, sizeof(buf)));
+		     suggest_text("zzzzzzzz", name_at, names, buf, sizeof(buf)));
+	EXPECT_STREQ("", suggest_text("x", name_at, names + 3, buf, sizeof(buf)));
 }
 
 static void nothing(struct run *r)

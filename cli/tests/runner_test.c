@@ -12,8 +12,8 @@
 
 #include <kselftest_harness.h>
 
-#include "registry.h"
-#include "runner.h"
+#include "run/registry.h"
+#include "run/runner.h"
 
 struct heard {
 	unsigned int starts, steps, results, notes, measures, outputs, ends, waits;
@@ -119,8 +119,8 @@ static const struct expected expected[] = {
 	{ "exits", VERDICT_FAIL, 1, 0, "exited, status 0, before its end", NULL },
 	{ "says-nothing", VERDICT_FAIL, 0, 0, "without having checked anything", NULL },
 	{ "skips", VERDICT_SKIP, 0, 0, "there is no moon here", NULL },
-	{ "bails", VERDICT_BROKEN, 1, 0, "writing the file: No space left on device", NULL },
-	{ "wrong-param", VERDICT_BROKEN, 1, 0, "'undeclared', which it did not declare", NULL },
+	{ "bails", VERDICT_ERROR, 1, 0, "writing the file: No space left on device", NULL },
+	{ "wrong-param", VERDICT_ERROR, 1, 0, "'undeclared', which it did not declare", NULL },
 	{ "needs-memory", VERDICT_SKIP, 0, 0, "MiB of memory are too few", NULL },
 	{ "probes", VERDICT_PASS, 4, 0, "", NULL },
 	{ "patterns", VERDICT_PASS, 5, 0, "", NULL },
@@ -131,7 +131,7 @@ static const struct expected expected[] = {
 	  "user|the user crashed: Segmentation" },
 	{ "role-crash-seen", VERDICT_PASS, 1, 0, "", NULL },
 	{ "role-killed", VERDICT_PASS, 2, 0, "", NULL },
-	{ "role-bails", VERDICT_BROKEN, 1, 0, "user: the role has had enough", NULL },
+	{ "role-bails", VERDICT_ERROR, 1, 0, "user: the role has had enough", NULL },
 	{ "floods", VERDICT_PASS, 5000, 0, "", NULL },
 };
 

@@ -10,7 +10,7 @@
 
 #include <kselftest_harness.h>
 
-#include "state_parse.h"
+#include "kernel/state_parse.h"
 
 FIXTURE(reader)
 {

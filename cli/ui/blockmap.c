@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "blockmap.h"
-#include "scenario.h"
+#include "scenario/scenario.h"
 
 #define MAP_CHANGED 0x80
 #define LETTER_MASK 0x0f

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "state.h"
+#include "kernel/state.h"
 
 #define NR_LETTERS 8		/* in the order of STATE_LETTERS */
 #define MAP_CHUNK 64		/* blocks that are read together */

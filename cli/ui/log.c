@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "scenario.h"
+#include "scenario/scenario.h"
 
 void log_init(struct log *log)
 {

@@ -12,8 +12,8 @@
 
 #include <curses.h>
 
-#include "param.h"
-#include "ui.h"
+#include "base/number.h"
+#include "ui/ui.h"
 #include "view.h"
 
 #define MIN_INTERVAL 50

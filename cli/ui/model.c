@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "model.h"
-#include "scenario.h"
+#include "scenario/scenario.h"
 
 #define TRACE_LINES 100		/* at a refresh */
 

@@ -7,9 +7,9 @@
 #define TAGSCOPE_UI_MODEL_H
 
 #include "blockmap.h"
+#include "kernel/state.h"
+#include "kernel/trace.h"
 #include "log.h"
-#include "state.h"
-#include "trace.h"
 
 #define HISTORY 512		/* refreshes that are remembered */
 #define BLOCK_ROWS 128		/* pages looked up at a refresh, at most */

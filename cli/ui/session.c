@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format.h"
 #include "model.h"
-#include "registry.h"
+#include "output/format.h"
+#include "run/registry.h"
 #include "session.h"
 
 void session_init(struct session *s, const struct run_options *opt, struct log *log)
@@ -17,7 +17,7 @@ void session_init(struct session *s, const struct run_options *opt, struct log *
 	s->log = log;
 	s->phase = opt ? SESSION_READY : SESSION_NONE;
 	s->step_mode = opt && opt->step_mode;
-	s->verdict = VERDICT_BROKEN;
+	s->verdict = VERDICT_ERROR;
 }
 
 static void forget(struct session *s)
@@ -178,7 +178,7 @@ void session_start(struct session *s)
 	s->rn = runner_start(&s->run, on_event, s);
 	if (!s->rn) {
 		s->phase = SESSION_ENDED;
-		s->verdict = VERDICT_BROKEN;
+		s->verdict = VERDICT_ERROR;
 		snprintf(s->reason, sizeof(s->reason), "out of memory");
 	}
 	finished(s);

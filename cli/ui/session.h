@@ -4,7 +4,7 @@
 #define TAGSCOPE_UI_SESSION_H
 
 #include "log.h"
-#include "runner.h"
+#include "run/runner.h"
 
 enum session_phase {
 	SESSION_NONE,		/* only watching */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format.h"
+#include "output/format.h"
 #include "view.h"
 
 /* Text that grows downwards, of which a part is in the window. */
@@ -83,7 +83,7 @@ static void verdict(const struct session *s, struct page *p)
 {
 	static const char *const words[] = {
 		[VERDICT_PASS] = "PASSED", [VERDICT_FAIL] = "FAILED",
-		[VERDICT_BROKEN] = "COULD NOT RUN", [VERDICT_SKIP] = "SKIPPED",
+		[VERDICT_ERROR] = "ERROR", [VERDICT_SKIP] = "SKIPPED",
 	};
 	int paint = s->verdict == VERDICT_PASS ? PAINT_GOOD | PAINT_STRONG :
 		    s->verdict == VERDICT_SKIP ? (int)PAINT_WARN : (int)PAINT_BAD;

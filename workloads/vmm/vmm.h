@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "scenario.h"
+#include "scenario/scenario.h"
 
 /* Guest memory of the caller begins here; up to 1 GiB, all mapped with tags. */
 #define VMM_MEMORY (UINT64_C(2) << 30)

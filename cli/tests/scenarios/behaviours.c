@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "scenario.h"
+#include "scenario/scenario.h"
 
 #define BEHAVIOUR(fn, name_, limit, ...)                                       \
 	static const struct scenario fn##_scenario = {                         \

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What "run" and "suite" share: options, and running what was chosen. */
+#ifndef TAGSCOPE_BATCH_H
+#define TAGSCOPE_BATCH_H
+
+#include "commands/command.h"
+#include "output/format.h"
+
+struct batch {
+	const struct format *format;	/* NULL: the default for where it goes */
+	const char *output;		/* a file; NULL: stdout */
+	const char *color;		/* "auto", "always", "never" */
+	uint64_t seed;
+	bool have_seed, step_mode;
+	unsigned int time_limit_s;
+	struct run_params *runs;	/* what to run, in order */
+	size_t nr_runs;
+	size_t per_round;		/* after so many the seed goes up by one; 0: never */
+};
+
+#define BATCH_OPTIONS                                                        \
+	{ "format", required_argument, NULL, 'f' },                            \
+	{ "output", required_argument, NULL, 'o' },                            \
+	{ "color", required_argument, NULL, 'c' },                             \
+	{ "seed", required_argument, NULL, 's' },                              \
+	{ "time-limit", required_argument, NULL, 't' }
+
+#define BATCH_HELP                                                           \
+	"  --format FORMAT   pretty, ktap, json or junit (pretty on a terminal, else ktap)\n" \
+	"  --output FILE     write there instead of to the terminal\n"         \
+	"  --color WHEN      auto, always or never; NO_COLOR in the environment is heeded\n" \
+	"  --seed N          repeat a run: random choices come from this number\n" \
+	"  --time-limit S    seconds a scenario may take, instead of its own limit\n"
+
+/*
+ * Take one of these options. EXIT_OK, or an exit status with a message given; -1 if
+ * opt is none of them.
+ */
+int batch_option(struct batch *ex, const struct command *cmd, int opt, const char *value);
+
+/* Add a run; its parameters are the defaults. NULL: out of memory, with a message. */
+struct run_params *batch_add(struct batch *ex, const struct command *cmd,
+			       const struct scenario *s);
+
+/* Run all that was added; an exit status. Frees the runs. */
+int batch_run(struct batch *ex, const struct command *cmd);
+void batch_free(struct batch *ex);
+
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* JUnit XML: a scenario is a test suite, a result a test case. Printed at the end. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output/format.h"
+
+/*
+ * The counts stand in the opening tag of each suite, so its cases are kept until it
+ * ends, and the suites until all end.
+ */
+struct junit {
+	char *suites, *cases, *output;
+	size_t suites_len, cases_len, output_len;
+	FILE *suites_f, *cases_f, *output_f;
+	uint64_t last_ns;
+	unsigned int tests, failures, skipped, errors;
+	double seconds;
+};
+
+static void put_xml(FILE *f, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		switch (c) {
+		case '<':
+			fputs("&lt;", f);
+			break;
+		case '>':
+			fputs("&gt;", f);
+			break;
+		case '&':
+			fputs("&amp;", f);
+			break;
+		case '"':
+			fputs("&quot;", f);
+			break;
+		default:
+			/* XML 1.0 has no control characters, not even escaped. */
+			fputc(c < ' ' && c != '\n' ? '?' : c, f);
+		}
+	}
+}
+
+static int junit_begin(struct report *rep)
+{
+	struct junit *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	rep->priv = j;
+	j->suites_f = open_memstream(&j->suites, &j->suites_len);
+	return j->suites_f ? 0 : -ENOMEM;
+}
+
+static void put_case(struct junit *j, const struct event *ev, const char *name)
+{
+	fprintf(j->cases_f, "    <testcase classname=\"%s\" name=\"", ev->run->scenario->name);
+	if (*ev->role)
+		fprintf(j->cases_f, "%s: ", ev->role);
+	put_xml(j->cases_f, name);
+	fprintf(j->cases_f, "\" time=\"%.6f\"", (double)(ev->t_ns - j->last_ns) / 1e9);
+	j->last_ns = ev->t_ns;
+	j->tests++;
+}
+
+static void end_suite(struct junit *j, const struct event *ev)
+{
+	const struct run_end *end = ev->end;
+	unsigned int tests, failures = end->failed, errors = 0, skipped = 0;
+
+	/* A suite that ended otherwise than by its results says so as a case of its own. */
+	if (end->verdict == VERDICT_SKIP || end->verdict == VERDICT_ERROR ||
+	    (end->verdict == VERDICT_FAIL && !end->failed)) {
+		static const char *const element[] = {
+			[VERDICT_SKIP] = "skipped",
+			[VERDICT_ERROR] = "error",
+			[VERDICT_FAIL] = "failure",
+		};
+
+		put_case(j, ev, "the scenario runs to its end");
+		fprintf(j->cases_f, ">\n      <%s message=\"", element[end->verdict]);
+		put_xml(j->cases_f, end->reason);
+		fputs("\"/>\n    </testcase>\n", j->cases_f);
+		skipped = end->verdict == VERDICT_SKIP;
+		errors = end->verdict == VERDICT_ERROR;
+		failures += end->verdict == VERDICT_FAIL;
+	}
+	fclose(j->cases_f);
+	fclose(j->output_f);
+	tests = end->passed + end->failed + skipped + errors + (failures - end->failed);
+	fprintf(j->suites_f,
+		"  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.6f\">\n"
+		"    <properties>\n      <property name=\"seed\" value=\"%" PRIu64 "\"/>\n",
+		ev->run->scenario->name, tests, failures, errors, skipped, (double)end->ns / 1e9,
+		ev->run->seed);
+	for (size_t i = 0; i < ev->run->params->n; i++) {
+		fprintf(j->suites_f, "      <property name=\"param.%s\" value=\"",
+			ev->run->params->values[i].decl->name);
+		put_xml(j->suites_f, ev->run->params->values[i].text);
+		fputs("\"/>\n", j->suites_f);
+	}
+	fputs("    </properties>\n", j->suites_f);
+	if (j->cases)
+		fputs(j->cases, j->suites_f);
+	fputs("    <system-out>", j->suites_f);
+	if (j->output)
+		put_xml(j->suites_f, j->output);
+	fputs("</system-out>\n  </testsuite>\n", j->suites_f);
+	j->failures += failures;
+	j->errors += errors;
+	j->skipped += skipped;
+	j->seconds += (double)end->ns / 1e9;
+	free(j->cases);
+	free(j->output);
+	j->cases = j->output = NULL;
+	j->cases_f = j->output_f = NULL;
+}
+
+static void junit_event(struct report *rep, const struct event *ev)
+{
+	struct junit *j = rep->priv;
+	char value[40];
+
+	if (ev->type == EVENT_START) {
+		j->last_ns = 0;
+		j->cases_f = open_memstream(&j->cases, &j->cases_len);
+		j->output_f = open_memstream(&j->output, &j->output_len);
+	}
+	if (!j->cases_f || !j->output_f) {
+		fprintf(stderr, "tagscope: out of memory\n");
+		exit(VERDICT_ERROR);
+	}
+	switch (ev->type) {
+	case EVENT_START:
+		break;
+	case EVENT_STEP:
+		fprintf(j->output_f, "step %u: %s\n", ev->number, ev->text);
+		break;
+	case EVENT_RESULT:
+		put_case(j, ev, ev->text);
+		if (ev->ok) {
+			fputs("/>\n", j->cases_f);
+			break;
+		}
+		fputs(">\n      <failure message=\"", j->cases_f);
+		if (ev->detail)
+			put_xml(j->cases_f, ev->detail);
+		fputs("\"/>\n    </testcase>\n", j->cases_f);
+		break;
+	case EVENT_MEASURE:
+		fprintf(j->output_f, "measure %s%s%s %s %s\n", ev->role, *ev->role ? "." : "",
+			ev->text, format_value(ev->value, value, sizeof(value)), ev->unit);
+		break;
+	case EVENT_NOTE:
+	case EVENT_OUTPUT:
+		fprintf(j->output_f, "%s%s%s\n", ev->role, *ev->role ? ": " : "", ev->text);
+		break;
+	case EVENT_END:
+		end_suite(j, ev);
+		break;
+	}
+}
+
+static int junit_end(struct report *rep)
+{
+	struct junit *j = rep->priv;
+	int err = fclose(j->suites_f) ? -ENOMEM : 0;
+
+	fprintf(rep->out,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<testsuites name=\"tagscope\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.6f\">\n%s</testsuites>\n",
+		j->tests, j->failures, j->errors, j->skipped, j->seconds,
+		j->suites ? j->suites : "");
+	free(j->suites);
+	free(j);
+	return err;
+}
+
+const struct format format_junit = {
+	.name = "junit",
+	.summary = "JUnit XML, for CI systems; printed when all has run",
+	.whole = true,
+	.begin = junit_begin,
+	.event = junit_event,
+	.end = junit_end,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Whether things are here. Each returns true, or false with the reason, and where
+ * possible the cure, in why (size bytes). Shared by the runner and "doctor".
+ */
+#ifndef TAGSCOPE_NEEDS_H
+#define TAGSCOPE_NEEDS_H
+
+#include "run/runner.h"
+
+/* A kernel with the series, its policy not off; *s is its summary. Needs root. */
+bool have_tag_storage(struct state_summary *s, char *why, size_t size);
+/* Sets tags and looks for them where the device tree says they are. Needs root. */
+bool have_dram_tags(char *why, size_t size);
+bool have_swap(bool zram, char *why, size_t size);
+bool have_fuse(char *why, size_t size);
+bool have_kvm(char *why, size_t size);
+bool have_io_uring(char *why, size_t size);
+bool have_uffd(char *why, size_t size);
+
+#endif

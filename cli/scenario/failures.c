@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Failures that the kernel injects: see failures.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "scenario/failures.h"
+
+static const char *const names[NR_FAILURES] = {
+	[FAIL_RESERVE] = "fail_mts_reserve",
+	[FAIL_ISOLATE] = "fail_mts_isolate",
+	[FAIL_MIGRATE] = "fail_mts_migrate",
+};
+
+static void path_of(char *path, size_t size, enum failure f, const char *setting)
+{
+	snprintf(path, size, "/sys/kernel/debug/%s/%s", names[f], setting);
+}
+
+bool failures_known(struct run *r)
+{
+	char path[96];
+	struct stat st;
+
+	for (enum failure f = 0; f < NR_FAILURES; f++) {
+		path_of(path, sizeof(path), f, "");
+		if (stat(path, &st)) {
+			note(r,
+			     "the kernel cannot inject failures (%s: %s): CONFIG_ARM64_MTE_TAG_STORAGE_FAIL",
+			     path, strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
+static void set(struct run *r, enum failure f, const char *setting, int64_t value)
+{
+	char path[96];
+
+	path_of(path, sizeof(path), f, setting);
+	if (kernel_write(path, "%" PRId64, value))
+		bail_errno(r, "%s: cannot write %" PRId64, path, value);
+}
+
+/* At most so many times; -1: always. */
+static void fail(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone,
+		 int64_t times)
+{
+	/* For processes that ask for it only, and without a line in the log for each. */
+	set(r, f, "task-filter", 1);
+	set(r, f, "verbose", 0);
+	set(r, f, "interval", 1);
+	/* Is used up by 1 an attempt; from 1 on they fail. */
+	set(r, f, "space", left_alone ? (int64_t)left_alone + 1 : 0);
+	set(r, f, "times", times);
+	set(r, f, "probability", (int64_t)percent);
+	/* Where none fails this does no harm. */
+	if (kernel_write("/proc/self/make-it-fail", "1"))
+		bail_errno(r, "/proc/self/make-it-fail");
+}
+
+void fail_attempts(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone)
+{
+	fail(r, f, percent, left_alone, -1);
+}
+
+bool storage_shortage(struct run *r, enum shortage how)
+{
+	/* Taking a block is tried without sleeping, again under its lock, then by emptying. */
+	static const struct { int64_t reserve, isolate; } times[] = {
+		[STORAGE_NORMAL] = { 0, 0 },
+		[STORAGE_FULL] = { -1, 0 },
+		[STORAGE_HELD] = { -1, -1 },
+		[STORAGE_MISS] = { 2, 1 },
+	};
+
+	if (!failures_known(r))
+		return false;
+	fail(r, FAIL_RESERVE, 100, 0, times[how].reserve);
+	fail(r, FAIL_ISOLATE, 100, 0, times[how].isolate);
+	return true;
+}
