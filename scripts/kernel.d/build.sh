@@ -44,7 +44,7 @@ compile() {
 		[[ -r $known ]] && total=$(<"$known")
 	fi
 	configure "$tree" "$out" "$name" || return 1
-	count=$(kmake "$tree" "$out" -j"$JOBS" Image 2>&1 | tee "$log" | progress "$what" "$total") || rc=$?
+	count=$(kmake "$tree" "$out" -j"${JOBS:-$(nproc)}" Image 2>&1 | tee "$log" | progress "$what" "$total") || rc=$?
 	if ((rc)); then
 		say "$what: failed; the first errors of $log:"
 		(grep -E -m 12 '(error|fatal|undefined reference|multiple definition|No rule to make|No space left|\*\*\*)' \
@@ -213,6 +213,10 @@ cmd_image() {
 		shift
 	done
 	[[ -n $name ]] || die_usage "image: which one? patched, vanilla or debug"
+	if ((${#EXTRA_CONFIG[@]} + ${#EXTRA_PATCHES[@]} == 0)) && recall_image "$name"; then
+		printf '%s\n' "$ANSWER"
+		return
+	fi
 	tools
 	if ((build == 0)) && [[ -z $(cached_version) ]]; then
 		die_here "the $name kernel is not built: scripts/kernel build $name"
@@ -224,5 +228,14 @@ cmd_image() {
 		((build)) || die_here "the $name kernel is not built: scripts/kernel build $name"
 		make_image "$name" "$DIR"
 	fi
+	((${#EXTRA_CONFIG[@]} + ${#EXTRA_PATCHES[@]})) || remember "$DIR/Image"
 	printf '%s\n' "$DIR/Image"
+}
+
+# recall_image NAME: what its key is made of looks as it did when ANSWER was its path.
+recall_image() {
+	local compilers
+	compilers=$(type -P aarch64-linux-gnu-gcc aarch64-linux-gnu-ld gcc ld) || true
+	# shellcheck disable=SC2086 # several paths, of programs
+	recall "image-$1" "" "$TS_TOP"/scripts/{kernel,kernel.d,lib.sh} "$SERIES" "$KDIR"/src/*/Makefile $compilers
 }

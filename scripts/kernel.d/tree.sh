@@ -48,7 +48,7 @@ import_base() {
 			GIT_COMMITTER_NAME=tagscope GIT_COMMITTER_EMAIL=tagscope@localhost GIT_COMMITTER_DATE='1700000000 +0000' \
 			git commit-tree "$tree") &&
 		git update-ref refs/heads/base "$commit" &&
-		git -c core.compression=1 -c pack.window=0 -c pack.threads="$JOBS" repack -adq
+		git -c core.compression=1 -c pack.window=0 -c pack.threads="${JOBS:-0}" repack -adq
 	local rc=$?
 	unset GIT_DIR
 	return "$rc"
