@@ -8,8 +8,8 @@
 # 3 it could not run here.
 
 # shellcheck disable=SC2034 # for those who source this
-TS_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-TS_NAME=${TS_NAME:-$(basename "$0")}
+TS_TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+TS_NAME=${TS_NAME:-${0##*/}}
 TS_CACHE=${TAGSCOPE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/tagscope}
 # The checkout must stay clean, and a relative folder would depend on who asks.
 case $TS_CACHE in
@@ -88,6 +88,35 @@ tool_id() {
 		p=$(type -P "$c") || die_here "missing: $c; 'scripts/install-deps' installs what is needed"
 		stat -L -c '%n %s %Y' "$p"
 	done
+}
+
+# recall NAME WORDS PATH...: the answer that remember kept as NAME, in ANSWER, if it was
+# given for the same WORDS when all that is at PATH and below was as it is now. Names,
+# inodes, sizes and times tell, with one program started; contents are not read.
+# Status 1 if there is none.
+recall() {
+	local kept=''
+	MEMO=$TS_TOP/build/memo/$1
+	# What changes twice within a tick of the file system's clock looks unchanged.
+	MEMO_BEFORE=$((EPOCHSECONDS - 1))
+	MEMO_STATE="$TS_CACHE $2"$'\n'$(LC_ALL=C find -H "${@:3}" -printf '%p %l %i %m %s %T@ %C@\n' 2>&1) || true
+	if [[ -r $MEMO ]]; then
+		kept=$(<"$MEMO")
+	fi
+	ANSWER=${kept%%$'\n'*}
+	[[ $kept == "$ANSWER"$'\n'"$MEMO_STATE" && -e $ANSWER ]]
+}
+
+# remember ANSWER: keep it, a path, for the next recall like the last one: of what that
+# looked at, nothing may have been used before.
+remember() {
+	if awk -v t="$MEMO_BEFORE" 'NR > 1 && ($NF + 0 >= t || $(NF - 1) + 0 >= t) { exit 1 }' <<<"$MEMO_STATE"; then
+		# A checkout that cannot be written in has to do without.
+		{
+			mkdir -p "${MEMO%/*}" && printf '%s\n' "$1" "$MEMO_STATE" >"$MEMO.$$" &&
+				mv "$MEMO.$$" "$MEMO"
+		} 2>/dev/null || true
+	fi
 }
 
 # duration SECONDS: in words.
