@@ -79,19 +79,19 @@ fetch_source() {
 	mkdir -p "$tmp/deb"
 	# The lists the machine has are often enough, and often absent.
 	if ! version=$(offered_version) || [[ $version != "$PINNED"[-+~]* ]]; then
-		private=$(apt_private) || exit
+		private=$(apt_private "$(cache_dir apt)") || exit
 		mapfile -t opts <<<"$private"
 		if ! version=$(offered_version "${opts[@]}"); then
-			apt_refresh "${opts[@]}" || exit
+			apt_refresh apt-get "${opts[@]}" || exit
 			version=$(offered_version "${opts[@]}") ||
 				die_here "no package $PACKAGE in this machine's apt sources: add those of Debian 12 or 13"
 		fi
 	fi
 	if ! timed kernel-download "fetching $PACKAGE $version" download_source; then
 		# The lists may be older than the archive.
-		private=$(apt_private) || exit
+		private=$(apt_private "$(cache_dir apt)") || exit
 		mapfile -t opts <<<"$private"
-		apt_refresh "${opts[@]}" || exit
+		apt_refresh apt-get "${opts[@]}" || exit
 		version=$(offered_version "${opts[@]}") ||
 			die_here "no package $PACKAGE in this machine's apt sources: add those of Debian 12 or 13"
 		timed kernel-download "fetching $PACKAGE $version" download_source ||
