@@ -6,7 +6,7 @@
 
 #include "commands/command.h"
 #include "run/registry.h"
-#include "run/runner.h"
+#include "scenario/needs.h"
 #include "scenario/param.h"
 
 static const char help[] =

@@ -11,18 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/verdict.h"
 #include "kernel/state.h"
 #include "scenario/param.h"
 #include "scenario/scenario.h"
-
-/* The outcome; as a program's exit status too. */
-enum verdict {
-	VERDICT_PASS = 0,
-	VERDICT_FAIL = 1,
-	VERDICT_ERROR = 3,	/* could not run here, or its environment broke it */
-	VERDICT_SKIP = 4,
-};
-const char *verdict_name(enum verdict v);	/* "pass", "fail", "error", "skip" */
 
 enum event_type {
 	EVENT_START,	/* .run */
@@ -108,13 +100,5 @@ pid_t runner_pid(const struct runner *rn);
 /* All of the above: run to the end. With step mode, wait(ctx) is called at each step. */
 enum verdict run_to_end(const struct run_options *opt, event_fn fn, void (*wait)(void *ctx),
 			void *ctx);
-
-/*
- * Whether the needs are met here. If not, the reason in why (size bytes), and
- * *verdict is VERDICT_SKIP, or VERDICT_ERROR where nothing of the kind can ever run.
- */
-bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_t size);
-/* "a swap device", for one bit of enum need. */
-const char *need_text(enum need need);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blockmap.h"
+#include "ui/blockmap.h"
 #include "scenario/scenario.h"
 
 #define MAP_CHANGED 0x80

@@ -14,7 +14,7 @@
 
 #include "base/number.h"
 #include "ui/ui.h"
-#include "view.h"
+#include "ui/view.h"
 
 #define MIN_INTERVAL 50
 #define MAX_INTERVAL 10000

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "ui/model.h"
 #include "scenario/scenario.h"
 
 #define TRACE_LINES 100		/* at a refresh */

@@ -6,10 +6,10 @@
 #ifndef TAGSCOPE_UI_MODEL_H
 #define TAGSCOPE_UI_MODEL_H
 
-#include "blockmap.h"
+#include "ui/blockmap.h"
 #include "kernel/state.h"
 #include "kernel/trace.h"
-#include "log.h"
+#include "ui/log.h"
 
 #define HISTORY 512		/* refreshes that are remembered */
 #define BLOCK_ROWS 128		/* pages looked up at a refresh, at most */

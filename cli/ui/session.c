@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "ui/model.h"
 #include "output/format.h"
 #include "run/registry.h"
-#include "session.h"
+#include "ui/session.h"
 
 void session_init(struct session *s, const struct run_options *opt, struct log *log)
 {

@@ -3,7 +3,7 @@
 #ifndef TAGSCOPE_UI_SESSION_H
 #define TAGSCOPE_UI_SESSION_H
 
-#include "log.h"
+#include "ui/log.h"
 #include "run/runner.h"
 
 enum session_phase {

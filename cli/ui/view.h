@@ -7,10 +7,10 @@
 #ifndef TAGSCOPE_UI_VIEW_H
 #define TAGSCOPE_UI_VIEW_H
 
-#include "keys.h"
-#include "model.h"
-#include "screen.h"
-#include "session.h"
+#include "ui/keys.h"
+#include "ui/model.h"
+#include "ui/screen.h"
+#include "ui/session.h"
 
 /* Smaller than this nothing fits. */
 #define MIN_ROWS 16

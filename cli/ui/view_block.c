@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 const char *page_use(const struct page_row *row, char *buf, size_t size)
 {

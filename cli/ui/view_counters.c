@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 #define NAME_COLS 19
 #define VALUE_COLS 12

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 #define LABEL 9			/* "12345678 " */
 

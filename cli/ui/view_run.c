@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "output/format.h"
-#include "view.h"
+#include "ui/view.h"
 
 /* Text that grows downwards, of which a part is in the window. */
 struct page {

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "run/needs.h"
+#include "scenario/needs.h"
 
 static bool no(char *why, size_t size, const char *text)
 {

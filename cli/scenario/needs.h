@@ -6,7 +6,9 @@
 #ifndef TAGSCOPE_NEEDS_H
 #define TAGSCOPE_NEEDS_H
 
-#include "run/runner.h"
+#include "base/verdict.h"
+#include "kernel/state.h"
+#include "scenario/scenario.h"
 
 /* A kernel with the series, its policy not off; *s is its summary. Needs root. */
 bool have_tag_storage(struct state_summary *s, char *why, size_t size);
@@ -17,5 +19,13 @@ bool have_fuse(char *why, size_t size);
 bool have_kvm(char *why, size_t size);
 bool have_io_uring(char *why, size_t size);
 bool have_uffd(char *why, size_t size);
+
+/*
+ * Whether the needs are met here. If not, the reason in why (size bytes), and
+ * *verdict is VERDICT_SKIP, or VERDICT_ERROR where nothing of the kind can ever run.
+ */
+bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_t size);
+/* "a swap device", for one bit of enum need. */
+const char *need_text(enum need need);
 
 #endif
