@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "output/format.h"
 
 static void put(struct report *rep, cJSON *o)
@@ -12,10 +13,13 @@ static void put(struct report *rep, cJSON *o)
 	char *text = cJSON_PrintUnformatted(o);
 
 	cJSON_Delete(o);
-	if (text)
-		fprintf(rep->out, "%s\n", text);
-	else
+	if (text) {
+		/* JSON is UTF-8; what a scenario says may be anything. */
+		utf8_puts(rep->out, text);
+		fputc('\n', rep->out);
+	} else {
 		errno = ENOMEM;
+	}
 	free(text);
 }
 

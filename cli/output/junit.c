@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "output/format.h"
 
 /*
@@ -22,9 +23,9 @@ struct junit {
 
 static void put_xml(FILE *f, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	uint32_t c;
 
+	while ((c = utf8_next(&text))) {
 		switch (c) {
 		case '<':
 			fputs("&lt;", f);
@@ -39,8 +40,7 @@ static void put_xml(FILE *f, const char *text)
 			fputs("&quot;", f);
 			break;
 		default:
-			/* XML 1.0 has no control characters, not even escaped. */
-			fputc(c < ' ' && c != '\n' ? '?' : c, f);
+			utf8_put(f, c);
 		}
 	}
 }

@@ -169,6 +169,23 @@ END
 ok "JUnit" $?
 [[ ! -s $dir/out ]]
 ok "--output leaves stdout alone" $?
+
+# Whatever a scenario says, and whatever it was given.
+run 1 "$t" run --format junit babbles text=$'\xff\x1b' && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import sys, xml.etree.ElementTree as E
+suite = E.parse(sys.argv[1]).getroot()[0]
+out = suite.find("system-out").text
+assert "é € 😀" in out and "a note with \ufffd and \ufffd" in out, out
+assert suite.find("testcase").get("name") == "a result with \ufffd and \ufffd and é"
+assert suite.find("properties")[1].get("value") == "\ufffd\ufffd"
+END
+ok "JUnit of bytes that are no text" $?
+run 1 "$t" run --format json babbles && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+ev = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8", errors="strict")]
+assert any(e.get("text") == "é € 😀" for e in ev)
+END
+ok "JSON of bytes that are no text" $?
 run 3 "$t" run --output /nonexistent/x passes && complains "/nonexistent/x"
 ok "--output that cannot be written" $?
 run 3 "$t" run --format junit --output /nonexistent/x passes && complains "/nonexistent/x"
@@ -208,6 +225,18 @@ ok "results on a full disk" $?
 "$t" list >/dev/full 2>"$dir/err"
 (($? == 1)) && complains "No space left on device"
 ok "a list on a full disk" $?
+
+# How far it is, for who does not see the results as they come.
+run 1 "$t" run --output "$dir/r" fails && [[ ! -s $dir/err ]]
+ok "no line of progress for what is over soon" $?
+run 1 "$t" run --output "$dir/r" --time-limit 12 hangs && complains "[1/1] hangs: step 1, 10 s; 0 failed" &&
+	(($(wc -l <"$dir/err") == 1))
+ok "--output: a line on stderr each 10 s" $?
+run 1 script -qec "$t suite --output $dir/r fails hangs" /dev/null && says "[1/2] fails: step 0, 0 s; 0 failed" \
+	"[2/2] hangs: step 1, 1 s; 1 failed" && (($(wc -l <"$dir/out") == 0))
+ok "--output on a terminal: one line, written anew" $?
+run 0 script -qec "$t run passes" /dev/null && ! grep -qF '[1/1]' "$dir/out"
+ok "no progress where the results are seen" $?
 
 # Pretty; colours only where they are wanted.
 run 1 "$t" run --format pretty fails && says "FAILED fails: 1 of 5 results ok" "got 1, wanted 2" && ! grep -q $'\033' "$dir/out"
@@ -280,6 +309,19 @@ END
 ok "state: JSON" $?
 run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1010"
 ok "watch: lines" $?
+"$t" watch --plain --interval 60000 >"$dir/out" 2>"$dir/err" &
+pid=$!
+for ((i = 0; i < 200; i++)); do
+	grep -q 1010 "$dir/out" && break
+	sleep 0.1
+done
+kill -INT $pid
+for ((i = 0; i < 200; i++)); do
+	kill -0 $pid 2>/dev/null || break
+	sleep 0.1
+done
+! kill -KILL $pid 2>/dev/null
+ok "watch: a signal ends it at once" $?
 echo "version 2" >"$dir/fix/summary"
 run 3 "$t" state && complains "$dir/fix/summary" "version 2"
 ok "state: another version" $?

@@ -378,6 +378,20 @@ static void grumbles(struct run *r)
 }
 BEHAVIOUR(grumbles, "grumbles", 10);
 
+/* Every byte, and then what is text. */
+static void babbles(struct run *r)
+{
+	for (int c = 1; c < 256; c++)
+		if (c != '\n')
+			putchar(c);
+	printf("\n\xe2\x82 \xc0\xaf \xed\xa0\x80 \xef\xbf\xbf \xf4\x90\x80\x80 \xc3");
+	printf("\n\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n");
+	note(r, "a note with \xff and \033");
+	expect(r, false, "a result with \xff and \x01 and \xc3\xa9");
+}
+BEHAVIOUR(babbles, "babbles", 10,
+	  .params = PARAMS(P_STRING("text", "", "shown with the results")));
+
 static void floods(struct run *r)
 {
 	for (int i = 0; i < 5000; i++)
