@@ -198,7 +198,8 @@ static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t re
 		}
 	}
 	if (n < 2 || t[first].block < 0) {
-		note(r, "no two pages share a block here");
+		skip_result(r, "no two pages share a block",
+			    "a block outlives all of its pages but the last");
 		free(t);
 		return;
 	}

@@ -61,6 +61,7 @@ static void add_end(cJSON *o, const struct run_end *end)
 	add_u64(o, "steps", end->steps);
 	add_u64(o, "passed", end->passed);
 	add_u64(o, "failed", end->failed);
+	add_u64(o, "skipped", end->skipped);
 	add_u64(o, "ns", end->ns);
 }
 
@@ -89,6 +90,8 @@ static void json_event(struct report *rep, const struct event *ev)
 		break;
 	case EVENT_RESULT:
 		cJSON_AddBoolToObject(o, "ok", ev->ok);
+		if (ev->skipped)
+			cJSON_AddBoolToObject(o, "skipped", true);
 		if (ev->detail)
 			cJSON_AddStringToObject(o, "detail", ev->detail);
 		break;

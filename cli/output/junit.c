@@ -70,7 +70,8 @@ static void put_case(struct junit *j, const struct event *ev, const char *name)
 static void end_suite(struct junit *j, const struct event *ev)
 {
 	const struct run_end *end = ev->end;
-	unsigned int tests, failures = end->failed, errors = 0, skipped = 0;
+	unsigned int tests = end->passed + end->failed + end->skipped;
+	unsigned int failures = end->failed, errors = 0, skipped = end->skipped;
 
 	/* A suite that ended otherwise than by its results says so as a case of its own. */
 	if (end->verdict == VERDICT_SKIP || end->verdict == VERDICT_ERROR ||
@@ -85,13 +86,13 @@ static void end_suite(struct junit *j, const struct event *ev)
 		fprintf(j->cases_f, ">\n      <%s message=\"", element[end->verdict]);
 		put_xml(j->cases_f, end->reason);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
-		skipped = end->verdict == VERDICT_SKIP;
+		tests++;
+		skipped += end->verdict == VERDICT_SKIP;
 		errors = end->verdict == VERDICT_ERROR;
 		failures += end->verdict == VERDICT_FAIL;
 	}
 	fclose(j->cases_f);
 	fclose(j->output_f);
-	tests = end->passed + end->failed + skipped + errors + (failures - end->failed);
 	fprintf(j->suites_f,
 		"  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.6f\">\n"
 		"    <properties>\n      <property name=\"seed\" value=\"%" PRIu64 "\"/>\n",
@@ -142,11 +143,11 @@ static void junit_event(struct report *rep, const struct event *ev)
 		break;
 	case EVENT_RESULT:
 		put_case(j, ev, ev->text);
-		if (ev->ok) {
+		if (ev->ok && !ev->skipped) {
 			fputs("/>\n", j->cases_f);
 			break;
 		}
-		fputs(">\n      <failure message=\"", j->cases_f);
+		fprintf(j->cases_f, ">\n      <%s message=\"", ev->ok ? "skipped" : "failure");
 		if (ev->detail)
 			put_xml(j->cases_f, ev->detail);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);

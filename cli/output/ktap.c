@@ -32,6 +32,11 @@ static const char *who(const struct event *ev)
 	return *ev->role ? ev->role : "";
 }
 
+static unsigned int results(const struct run_end *end)
+{
+	return end->passed + end->failed + end->skipped;
+}
+
 static void ktap_event(struct report *rep, const struct event *ev)
 {
 	unsigned int *number = rep->priv;
@@ -54,8 +59,12 @@ static void ktap_event(struct report *rep, const struct event *ev)
 		fprintf(f, "    %s %u - %s%s", ev->ok ? "ok" : "not ok", ev->number, who(ev),
 			*ev->role ? ": " : "");
 		put_text(f, ev->text);
+		if (ev->skipped) {
+			fputs(" # SKIP ", f);
+			put_text(f, ev->detail);
+		}
 		fputc('\n', f);
-		if (ev->detail)
+		if (ev->detail && !ev->skipped)
 			fprintf(f, "    # %s\n", ev->detail);
 		break;
 	case EVENT_MEASURE:
@@ -69,8 +78,8 @@ static void ktap_event(struct report *rep, const struct event *ev)
 		fprintf(f, "    # output: %s\n", ev->text);
 		break;
 	case EVENT_END:
-		if (ev->end->passed + ev->end->failed)
-			fprintf(f, "    1..%u\n", ev->end->passed + ev->end->failed);
+		if (results(ev->end))
+			fprintf(f, "    1..%u\n", results(ev->end));
 		if (ev->end->verdict == VERDICT_FAIL || ev->end->verdict == VERDICT_ERROR)
 			fprintf(f, "# %s: %s: %s\n", ev->run->scenario->name,
 				verdict_name(ev->end->verdict), ev->end->reason);

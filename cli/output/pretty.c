@@ -124,8 +124,13 @@ static void finished(struct report *rep, const struct run_end *end, const char *
 		end->verdict == VERDICT_FAIL ? "FAILED" :
 		end->verdict == VERDICT_SKIP ? "SKIPPED" : "ERROR", plain(rep), name);
 	if (end->passed + end->failed)
-		fprintf(rep->out, ": %u of %u results ok, %.1f s", end->passed,
-			end->passed + end->failed, (double)end->ns / 1e9);
+		fprintf(rep->out, ": %u of %u results ok", end->passed,
+			end->passed + end->failed);
+	if (end->skipped)
+		fprintf(rep->out, "%s %u skipped", end->passed + end->failed ? "," : ":",
+			end->skipped);
+	if (end->passed + end->failed + end->skipped)
+		fprintf(rep->out, ", %.1f s", (double)end->ns / 1e9);
 	fputc('\n', rep->out);
 	if (*end->reason) {
 		fputs("   ", rep->out);
@@ -147,8 +152,9 @@ static void pretty_event(struct report *rep, const struct event *ev)
 		wrap(rep, ev->text, 4, 4);
 		break;
 	case EVENT_RESULT:
-		fprintf(rep->out, "   %s%s%s ", paint(rep, ev->ok ? GREEN : RED),
-			ev->ok ? "ok    " : "NOT OK", plain(rep));
+		fprintf(rep->out, "   %s%s%s ",
+			paint(rep, ev->skipped ? YELLOW : ev->ok ? GREEN : RED),
+			ev->skipped ? "skip  " : ev->ok ? "ok    " : "NOT OK", plain(rep));
 		snprintf(text, sizeof(text), "%s%s%s", ev->role, *ev->role ? ": " : "", ev->text);
 		wrap(rep, text, 10, 10);
 		if (ev->detail) {

@@ -66,6 +66,8 @@ static void take_packet(struct runner *rn, const char *packet, size_t len)
 
 	if (!strcmp(type, "step")) {
 		take_step(rn, o, text);
+	} else if (!strcmp(type, "result") && *str(o, "skipped")) {
+		add_skipped_result(rn, role, text, str(o, "skipped"));
 	} else if (!strcmp(type, "result")) {
 		add_result(rn, role, cJSON_IsTrue(cJSON_GetObjectItem(o, "ok")), text,
 			   str(o, "detail"));

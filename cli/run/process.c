@@ -2,12 +2,14 @@
 /* The scenario's process: how it is started, how it and its orphans are killed. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +29,12 @@ child_main(struct runner *rn, int say, int go, int out, pid_t parent)
 	sigset_t none;
 
 	setpgid(0, 0);
+	/*
+	 * What it mounts goes with it, and with the last of its roles. Who may not do this may
+	 * not mount either.
+	 */
+	if (!unshare(CLONE_NEWNS) && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		_exit(RUN_EXIT_ENDED);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		_exit(RUN_EXIT_ENDED);
 	for (int sig = 1; sig < NSIG; sig++)
@@ -122,7 +130,7 @@ void kill_all(struct runner *rn)
 }
 
 /* Several rounds, as a killed one's children come to us in turn. */
-bool kill_orphans(void)
+bool kill_orphans(const struct runner *rn)
 {
 	for (int round = 0; round < 500; round++) {
 		DIR *proc;
@@ -152,7 +160,7 @@ bool kill_orphans(void)
 			stat[n] = '\0';
 			/* After the name, which may hold anything: ") S PPID". */
 			p = strrchr(stat, ')');
-			if (p && strlen(p) > 4 && atoi(p + 4) == getpid()) {
+			if (p && strlen(p) > 4 && atoi(p + 4) == getpid() && pid != rn->keeper) {
 				any = true;
 				kill(pid, SIGKILL);
 			}

@@ -53,7 +53,7 @@ static void finish(struct runner *rn, int wstatus)
 	/* What was said last may still be in the pipes. */
 	kill(-rn->pid, SIGKILL);
 	rn->pid = 0;
-	if (!kill_orphans())
+	if (!kill_orphans(rn))
 		conclude(rn, VERDICT_FAIL,
 			 "a process it left behind cannot be killed: it is stuck in the kernel");
 	while (read_packet(rn))
@@ -67,7 +67,7 @@ static void finish(struct runner *rn, int wstatus)
 	if (!rn->ended && WIFEXITED(wstatus))
 		conclude(rn, VERDICT_FAIL, "it exited, status %d, before its end",
 			 WEXITSTATUS(wstatus));
-	restore_switches(rn);
+	settings_restore(rn);
 	judge(rn);
 }
 
@@ -91,7 +91,7 @@ struct runner *runner_start(const struct run_options *opt, event_fn fn, void *ct
 
 	if (!rn)
 		return NULL;
-	rn->say = rn->go = rn->out = rn->pidfd = rn->timer = rn->epoll = -1;
+	rn->say = rn->go = rn->out = rn->pidfd = rn->timer = rn->epoll = rn->keeper_fd = -1;
 	rn->fn = fn;
 	rn->ctx = ctx;
 	rn->info.scenario = s;
@@ -105,15 +105,21 @@ struct runner *runner_start(const struct run_options *opt, event_fn fn, void *ct
 	if (!needs_met(s, &end.verdict, why, sizeof(why))) {
 		rn->finished = true;
 	} else {
-		save_switches(rn);
+		bool saved = settings_save(rn);
+
 		rn->start = now_ns();
-		if (start_child(rn)) {
+		if (saved && start_child(rn)) {
+			settings_belong_to(rn);
 			runner_arm_timer(rn);
 			return rn;
 		}
-		snprintf(why, sizeof(why), "cannot start a process: %s", strerror(errno));
+		if (saved)
+			snprintf(why, sizeof(why), "cannot start a process: %s", strerror(errno));
+		else
+			snprintf(why, sizeof(why), "%.1000s", rn->reason);
 		end.verdict = VERDICT_ERROR;
 		kill_all(rn);
+		settings_restore(rn);
 		rn->finished = true;
 	}
 	end.reason = why;
@@ -218,9 +224,9 @@ void runner_free(struct runner *rn)
 		while (waitpid(rn->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 		rn->pid = 0;
-		kill_orphans();
-		restore_switches(rn);
+		kill_orphans(rn);
 	}
+	settings_restore(rn);
 	close_fd(rn->say);
 	close_fd(rn->go);
 	close_fd(rn->out);

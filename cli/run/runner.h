@@ -19,7 +19,7 @@
 enum event_type {
 	EVENT_START,	/* .run */
 	EVENT_STEP,	/* .text, .number, .waiting, .state */
-	EVENT_RESULT,	/* .text, .number, .ok, .detail if it is not ok */
+	EVENT_RESULT,	/* .text, .number, .ok, .detail if it is not ok; or .skipped, .detail */
 	EVENT_MEASURE,	/* .text is the name, .unit, .value */
 	EVENT_NOTE,	/* .text */
 	EVENT_OUTPUT,	/* .text: a line it wrote to stdout or stderr */
@@ -36,7 +36,7 @@ struct run_info {
 struct run_end {
 	enum verdict verdict;
 	const char *reason;	/* one line: why it is not a pass; "" if it is */
-	unsigned int steps, passed, failed;
+	unsigned int steps, passed, failed, skipped;	/* the latter three: results */
 	uint64_t ns;		/* how long it ran, without waiting for keys */
 };
 
@@ -49,7 +49,8 @@ struct event {
 	unsigned int number;	/* steps and results each count from 1 */
 	bool waiting;		/* a step, in step mode: runner_continue() lets it go on */
 	bool ok;
-	const char *detail;	/* "got 0, wanted 1 (page.has_storage, workloads/mmap.c:40)" */
+	bool skipped;		/* a result that could not be had here; .ok is true, too */
+	const char *detail;	/* "got 0, wanted 1 (page.has_storage, workloads/mmap.c:40)", or a reason */
 	const char *unit;
 	double value;
 	const struct state_summary *state;	/* as it was at that moment; NULL: not known */

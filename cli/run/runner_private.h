@@ -17,7 +17,7 @@ struct runner {
 	int say, go, out, pidfd, timer, epoll;
 	uint64_t start, limit_ns, paused_at, paused_ns;
 	bool waiting, ended, finished, killed, sending_steps;
-	unsigned int steps, passed, failed;
+	unsigned int steps, passed, failed, skipped;
 	char step[256];			/* where it is, for a message */
 	char role[64];
 	char verdict_set;
@@ -30,6 +30,10 @@ struct runner {
 	uint64_t switches[MAX_SWITCHES];
 	bool switch_known[MAX_SWITCHES];
 	struct state *reader;
+	struct saved *saved;		/* settings.c */
+	struct saved_swap *saved_swap;
+	pid_t keeper;			/* 0: there is none */
+	int keeper_fd;
 };
 
 /* ---- runner.c: time, and what the embedder hears ---------------------------- */
@@ -51,6 +55,8 @@ void conclude_further(struct runner *rn, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void add_result(struct runner *rn, const char *role, bool ok, const char *text,
 		const char *detail);
+void add_skipped_result(struct runner *rn, const char *role, const char *text,
+			const char *reason);
 /* Nothing more will come: make up the verdict, and deliver EVENT_END. */
 void judge(struct runner *rn);
 
@@ -71,9 +77,18 @@ void kill_all(struct runner *rn);
  * Kill all processes whose parent we are, now that the scenario's own is gone: its
  * orphans. false: one does not die.
  */
-bool kill_orphans(void);
+bool kill_orphans(const struct runner *rn);
 /* Where in the kernel it sits, in buf. */
 const char *stuck_where(const struct runner *rn, char *buf, size_t size);
+
+/* ---- settings.c ------------------------------------------------------------- */
+
+/* Remember what the scenario may change. false: it cannot be, and conclude() was told why. */
+bool settings_save(struct runner *rn);
+/* The scenario's process is there now. */
+void settings_belong_to(struct runner *rn);
+/* Put all back; what cannot be is an error. Once; more do nothing. */
+void settings_restore(struct runner *rn);
 
 /* ---- switches.c ------------------------------------------------------------- */
 

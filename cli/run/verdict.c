@@ -46,7 +46,24 @@ void add_result(struct runner *rn, const char *role, bool ok, const char *text,
 		rn->passed++;
 	else
 		rn->failed++;
-	ev.number = rn->passed + rn->failed;
+	ev.number = rn->passed + rn->failed + rn->skipped;
+	runner_emit(rn, &ev);
+}
+
+void add_skipped_result(struct runner *rn, const char *role, const char *text,
+			const char *reason)
+{
+	struct event ev = {
+		.type = EVENT_RESULT,
+		.role = role,
+		.ok = true,
+		.skipped = true,
+		.text = text,
+		.detail = reason,
+	};
+
+	rn->skipped++;
+	ev.number = rn->passed + rn->failed + rn->skipped;
 	runner_emit(rn, &ev);
 }
 
@@ -63,6 +80,8 @@ void judge(struct runner *rn)
 		conclude(rn, VERDICT_FAIL, "%u of %u results failed%s%s", rn->failed,
 			 rn->failed + rn->passed, *then ? "; then: " : "", then);
 	}
+	if (!rn->passed && !rn->failed && rn->skipped)
+		conclude(rn, VERDICT_SKIP, "each of its results was skipped");
 	if (!rn->passed && !rn->failed)
 		conclude(rn, VERDICT_FAIL, "it ended without having checked anything");
 	conclude(rn, VERDICT_PASS, "%s", "");
@@ -71,6 +90,7 @@ void judge(struct runner *rn)
 	end.reason = rn->reason;
 	end.passed = rn->passed;
 	end.failed = rn->failed;
+	end.skipped = rn->skipped;
 	end.ns = runner_elapsed(rn);
 	ev.state = rn->have_state ? &rn->state : NULL;
 	runner_emit(rn, &ev);

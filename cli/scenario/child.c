@@ -26,7 +26,7 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	 * Pages that others have freed may wait in batches, with their tag storage: freed
 	 * while this runs, they would be in its counts. Who may not do it has no counts.
 	 */
-	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS) && kernel_write(DROP_CACHES, "1"))
+	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS) && kernel_write(&r, DROP_CACHES, "1"))
 		perror(DROP_CACHES);
 	if (s->syscalls) {
 		const char *const *lists[16] = { confine_role_base, confine_scenario_base,

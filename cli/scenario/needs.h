@@ -19,6 +19,11 @@ bool have_fuse(char *why, size_t size);
 bool have_kvm(char *why, size_t size);
 bool have_io_uring(char *why, size_t size);
 bool have_uffd(char *why, size_t size);
+/*
+ * The machine says that it is disposable: by the word tagscope.disposable in the kernel's
+ * command line, or by TAGSCOPE_DISPOSABLE=1 in the environment.
+ */
+bool have_disposable(char *why, size_t size);
 
 /*
  * Whether the needs are met here. If not, the reason in why (size bytes), and

@@ -39,6 +39,8 @@ struct state *run_reader(struct run *r, bool must);
 /* ---- kernel_file.c --------------------------------------------------------- */
 
 #define DROP_CACHES "/proc/sys/vm/drop_caches"
+/* End the scenario with an error unless it may change this. */
+void must_be_declared(struct run *r, const char *path);
 
 /* ---- last_words.c ---------------------------------------------------------- */
 

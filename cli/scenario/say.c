@@ -162,6 +162,17 @@ bool say_result(struct run *r, bool ok, const char *text, const char *detail, co
 	return ok;
 }
 
+void skip_result(struct run *r, const char *reason, const char *fmt, ...)
+{
+	cJSON *o = object("result");
+	char text[512];
+
+	TEXT(text, fmt);
+	cJSON_AddStringToObject(o, "text", text);
+	cJSON_AddStringToObject(o, "skipped", reason);
+	say_json(r, o);
+}
+
 bool run_expect(struct run *r, const char *file, int line, const char *what, bool cond,
 		const char *fmt, ...)
 {

@@ -72,6 +72,9 @@ done <<-'LIST'
 	3 bails
 	4 skips
 	4 needs-memory
+	4 skips-each
+	0 skips-result
+	3 changes-undeclared
 	1 denied-role
 LIST
 run 0 "$t" run passes skips && run 1 "$t" run fails bails skips passes && run 3 "$t" run bails skips passes &&
@@ -122,6 +125,34 @@ run 1 "$t" run --seed 7 passes fails skips && cat >"$dir/want" <<-'END' && diff 
 END
 ok "KTAP" $?
 
+run 0 "$t" run --seed 7 skips-result && cat >"$dir/want" <<-'END' && diff "$dir/want" "$dir/out"
+	KTAP version 1
+	1..1
+	    KTAP version 1
+	    # Subtest: skips-result
+	    # seed 7 fail=no
+	    ok 1 - this holds
+	    ok 2 - the tide is in at 12 # SKIP no moon, \#1
+	    ok 3 - this holds, too
+	    1..3
+	ok 1 - skips-result
+	# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+END
+ok "KTAP of a result that is skipped" $?
+run 1 "$t" run --format json skips-result fail=yes && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+ev = [json.loads(line) for line in open(sys.argv[1])]
+results = [e for e in ev if e["event"] == "result"]
+assert [e.get("skipped") for e in results] == [None, True, None], results
+assert results[1]["ok"] and results[1]["detail"] == "no moon, #1", results
+end = [e for e in ev if e["event"] == "end"][0]
+assert (end["passed"], end["failed"], end["skipped"]) == (1, 1, 1), end
+END
+ok "JSON of it" $?
+run 1 "$t" run --format pretty skips-result fail=yes && says "skip   the tide is in at 12" "no moon, #1" \
+	"1 of 2 results ok, 1 skipped"
+ok "it on a terminal" $?
+
 # JSON: each line is an object; numbers come back as they were.
 run 1 "$t" run --format json --seed 18446744073709551615 passes fails && python3 - "$dir/out" <<'END' 2>"$dir/err"
 import json, sys
@@ -152,7 +183,7 @@ END
 ok "JSON carries the state at each step and at the end" $?
 
 # JUnit: the counts are those of the cases.
-run 1 "$t" run --format junit --output "$dir/junit.xml" passes fails skips bails crashes && python3 - "$dir/junit.xml" <<'END' 2>"$dir/err"
+run 1 "$t" run --format junit --output "$dir/junit.xml" passes fails skips bails crashes skips-result skips-each && python3 - "$dir/junit.xml" <<'END' 2>"$dir/err"
 import sys, xml.etree.ElementTree as E
 root = E.parse(sys.argv[1]).getroot()
 def count(e):
@@ -160,10 +191,11 @@ def count(e):
     return [len(cases)] + [sum(c.find(w) is not None for c in cases) for w in ("failure", "error", "skipped")]
 def told(e):
     return [int(e.get(k)) for k in ("tests", "failures", "errors", "skipped")]
-assert len(root) == 5
+assert len(root) == 7
 for suite in list(root) + [root]:
     assert count(suite) == told(suite), (suite.attrib, count(suite))
-assert told(root) == [4 + 5 + 1 + 2 + 2, 5, 1, 1], told(root)
+assert told(root) == [4 + 5 + 1 + 2 + 2 + 3 + 2, 5, 1, 4], told(root)
+assert root[5].findall("testcase")[1].find("skipped").get("message") == "no moon, #1"
 assert "First, <&\"> and # \\ are said." in root[0].find("system-out").text
 END
 ok "JUnit" $?
@@ -339,6 +371,8 @@ ok "each file of workloads/ and adversarial/ is a scenario of its name" $?
 mapfile -t all <"$dir/out"
 run 0 "$TS_HOST" describe "${all[@]}" && says "Parameters" "Needs"
 ok "describe all" $?
+run 0 "$t" describe changes && says "Changes, while it runs" "  setting*"
+ok "describe tells what a scenario changes" $?
 run 0 "$TS_HOST" list --json && python3 -c 'import json,sys; json.load(open(sys.argv[1]))' "$dir/out"
 ok "list --json" $?
 if [[ $(uname -m) != aarch64 ]]; then

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <kselftest_harness.h>
@@ -17,7 +18,7 @@
 
 struct heard {
 	unsigned int starts, steps, results, notes, measures, outputs, ends, waits;
-	unsigned int passed, failed;
+	unsigned int passed, failed, skipped;
 	enum verdict verdict;
 	char reason[1200];
 	char details[4096];	/* of failed results */
@@ -44,7 +45,9 @@ static void hear(void *ctx, const struct event *ev)
 		break;
 	case EVENT_RESULT:
 		h->results++;
-		if (ev->ok)
+		if (ev->skipped)
+			h->skipped++;
+		else if (ev->ok)
 			h->passed++;
 		else
 			h->failed++;
@@ -121,6 +124,12 @@ static const struct expected expected[] = {
 	{ "skips", VERDICT_SKIP, 0, 0, "there is no moon here", NULL },
 	{ "bails", VERDICT_ERROR, 1, 0, "writing the file: No space left on device", NULL },
 	{ "wrong-param", VERDICT_ERROR, 1, 0, "'undeclared', which it did not declare", NULL },
+	{ "skips-result", VERDICT_PASS, 2, 0, "", "|the tide is in at 12" },
+	{ "skips-each", VERDICT_SKIP, 0, 0, "each of its results was skipped", NULL },
+	{ "changes", VERDICT_SKIP, 0, 0, "this kernel has no setting*", NULL },
+	{ "changes-undeclared", VERDICT_ERROR, 1, 0,
+	  "it changes /proc/sys/vm/no-such-file, which it did not declare", NULL },
+	{ "spoils", VERDICT_SKIP, 0, 0, "cannot be undone", NULL },
 	{ "needs-memory", VERDICT_SKIP, 0, 0, "MiB of memory are too few", NULL },
 	{ "probes", VERDICT_PASS, 4, 0, "", NULL },
 	{ "patterns", VERDICT_PASS, 5, 0, "", NULL },
@@ -370,6 +379,163 @@ TEST(nothing_is_left_behind)
 		unlink(path);
 		free(h);
 	}
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(text, f) < 0 || fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+}
+
+static const char *read_text(const char *path)
+{
+	static char text[64];
+	FILE *f = fopen(path, "r");
+
+	memset(text, 0, sizeof(text));
+	if (f) {
+		if (fread(text, 1, sizeof(text) - 1, f) == 0)
+			text[0] = '\0';
+		fclose(f);
+	}
+	return text;
+}
+
+/* In a folder of their own, where the scenario finds them by their names. */
+static void make_settings(char *dir)
+{
+	if (!mkdtemp(dir) || chdir(dir)) {
+		perror(dir);
+		exit(1);
+	}
+	write_text("setting", "old\n");
+	write_text("setting-2", "0\n");
+	write_text("choice", "always [sometimes] never\n");
+}
+
+static void remove_settings(const char *dir)
+{
+	unlink("setting");
+	unlink("setting-2");
+	unlink("choice");
+	if (chdir("/") || rmdir(dir)) {
+		perror(dir);
+		exit(1);
+	}
+}
+
+TEST(settings_are_restored)
+{
+	static const struct {
+		const char *set;
+		enum verdict verdict;
+	} ways[] = { { NULL, VERDICT_PASS },
+		     { "end=kill", VERDICT_FAIL },
+		     { "end=hang", VERDICT_FAIL },
+		     { "end=skip", VERDICT_SKIP } };
+	char dir[] = "/tmp/tagscope-test-XXXXXX";
+
+	make_settings(dir);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct heard *h = run_it("changes", ways[i].set, NULL, 1, false);
+
+		EXPECT_EQ(ways[i].verdict, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+		EXPECT_STREQ("old\n", read_text("setting"));
+		EXPECT_STREQ("0\n", read_text("setting-2"));
+		/* What is written is the choice; the kernel would show the others with it. */
+		EXPECT_STREQ("sometimes\n", read_text("choice"));
+		free(h);
+	}
+	remove_settings(dir);
+}
+
+/* What takes no value is an error, also of what was skipped, or would have passed. */
+TEST(settings_that_cannot_be_restored)
+{
+	static const char *const ways[] = { NULL, "end=skip" };
+	char dir[] = "/tmp/tagscope-test-XXXXXX";
+
+	make_settings(dir);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct heard *h = run_it("changes", ways[i], "spoil=yes", 1, false);
+
+		EXPECT_EQ(VERDICT_ERROR, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+		EXPECT_NE(NULL, strstr(h->reason, "cannot put back choice to 'sometimes'"))
+			TH_LOG("%s", h->reason);
+		EXPECT_STREQ("old\n", read_text("setting"));
+		EXPECT_EQ(0, rmdir("choice"));
+		write_text("choice", "always [sometimes] never\n");
+		free(h);
+	}
+	remove_settings(dir);
+}
+
+/* Killed, the runner can do nothing any more; another does. */
+TEST(settings_are_restored_when_killed)
+{
+	char dir[] = "/tmp/tagscope-test-XXXXXX";
+	int status;
+	pid_t pid;
+
+	make_settings(dir);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		run_it("changes", "end=hang", NULL, 1, false);
+		_exit(0);
+	}
+	for (int i = 0; i < 1000 && strcmp(read_text("setting-2"), "1\n"); i++)
+		usleep(10000);
+	EXPECT_STREQ("1\n", read_text("setting-2"));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSIGNALED(status));
+	for (int i = 0; i < 1000 && strcmp(read_text("setting"), "old\n"); i++)
+		usleep(10000);
+	EXPECT_STREQ("old\n", read_text("setting"));
+	EXPECT_STREQ("0\n", read_text("setting-2"));
+	remove_settings(dir);
+}
+
+TEST(a_mount_goes_with_the_scenario)
+{
+	char before[16384] = "", after[16384] = "";
+	struct heard *h;
+	FILE *f;
+
+	if (geteuid())
+		SKIP(return, "only root mounts");
+	for (int i = 0; i < 2; i++) {
+		f = fopen("/proc/self/mounts", "r");
+		ASSERT_NE(NULL, f);
+		if (!fread(i ? after : before, 1, sizeof(before) - 1, f))
+			after[0] = '\0';
+		fclose(f);
+		if (i)
+			break;
+		h = run_it("mounts", NULL, NULL, 1, false);
+		EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+		free(h);
+	}
+	EXPECT_STREQ(before, after);
+}
+
+TEST(a_disposable_machine_says_so)
+{
+	struct heard *h;
+
+	ASSERT_EQ(0, setenv("TAGSCOPE_DISPOSABLE", "1", 1));
+	h = run_it("spoils", NULL, NULL, 1, false);
+	EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s", h->reason);
+	free(h);
+	ASSERT_EQ(0, setenv("TAGSCOPE_DISPOSABLE", "0", 1));
+	h = run_it("spoils", NULL, NULL, 1, false);
+	EXPECT_EQ(VERDICT_SKIP, h->verdict);
+	free(h);
 }
 
 TEST(switches_are_restored)

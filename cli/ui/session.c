@@ -41,6 +41,7 @@ static void forget(struct session *s)
 	s->step = 0;
 	s->passed = 0;
 	s->failed = 0;
+	s->skipped = 0;
 	s->changes[0] = '\0';
 	s->have_last = false;
 	s->waiting = false;
@@ -69,8 +70,9 @@ static void on_result(struct session *s, const struct event *ev)
 {
 	struct session_result *r = realloc(s->results, (s->nr_results + 1) * sizeof(*r));
 
-	*(ev->ok ? &s->passed : &s->failed) += 1;
-	log_add(s->log, ev->ok ? LOG_GOOD : LOG_BAD, "%s %s%s%s%s%s", ev->ok ? "ok" : "NOT OK",
+	*(ev->skipped ? &s->skipped : ev->ok ? &s->passed : &s->failed) += 1;
+	log_add(s->log, ev->skipped ? LOG_NOTE : ev->ok ? LOG_GOOD : LOG_BAD, "%s %s%s%s%s%s",
+		ev->skipped ? "skip" : ev->ok ? "ok" : "NOT OK",
 		ev->role ? ev->role : "", ev->role && *ev->role ? ": " : "", ev->text,
 		ev->detail ? ": " : "", ev->detail ? ev->detail : "");
 	if (!r)
@@ -79,6 +81,7 @@ static void on_result(struct session *s, const struct event *ev)
 	r += s->nr_results++;
 	r->step = s->step;
 	r->ok = ev->ok;
+	r->skipped = ev->skipped;
 	r->text = said(ev);
 	r->detail = ev->detail ? strdup(ev->detail) : NULL;
 }

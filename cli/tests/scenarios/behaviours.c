@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -400,6 +401,68 @@ static void floods(struct run *r)
 		printf("output %d\n", i);
 }
 BEHAVIOUR(floods, "floods", 30);
+
+static void skips_a_result(struct run *r)
+{
+	expect(r, true, "this holds");
+	skip_result(r, "no moon, #1", "the tide is in at %d", 12);
+	expect(r, !param_bool(r, "fail"), "this holds, too");
+}
+BEHAVIOUR(skips_a_result, "skips-result", 10,
+	  .params = PARAMS(P_BOOL("fail", "no", "the other result fails")));
+
+static void skips_each_result(struct run *r)
+{
+	skip_result(r, "no moon", "the tide is in");
+}
+BEHAVIOUR(skips_each_result, "skips-each", 10);
+
+/* The test makes these in its working directory. */
+static void changes(struct run *r)
+{
+	const char *end = param_str(r, "end");
+
+	/* Not by kernel_write(), which would complain of one of them. */
+	expect_eq_u64(r, (uint64_t)system("echo new >setting; echo other >choice; echo 1 >setting-2"),
+		      0, "settings are changed");
+	if (param_bool(r, "spoil"))
+		expect_eq_u64(r, (uint64_t)system("rm choice && mkdir choice"), 0, "one is spoilt");
+	step(r, "They are changed.");
+	if (!strcmp(end, "kill"))
+		raise(SIGKILL);
+	if (!strcmp(end, "skip"))
+		skip(r, "skipped after the change");
+	while (!strcmp(end, "hang"))
+		pause();
+}
+BEHAVIOUR(changes, "changes", 3,
+	  .save_restore = SETTINGS({ "setting*" }, { "choice" },
+				   { "missing", SETTING_OPTIONAL }),
+	  .params = PARAMS(P_ENUM("end", "well", "well|kill|hang|skip", "how it ends"),
+			   P_BOOL("spoil", "no", "one of them takes no value any more")));
+
+static void changes_undeclared(struct run *r)
+{
+	expect(r, true, "before");
+	/* Not there, and not declared: the latter counts. */
+	kernel_write(r, "/proc/sys/vm/no-such-file", "1");
+	expect(r, false, "never said");
+}
+BEHAVIOUR(changes_undeclared, "changes-undeclared", 10,
+	  .save_restore = SETTINGS({ "/proc/sys/vm/*/*", SETTING_OPTIONAL }));
+
+static void spoils_the_machine(struct run *r)
+{
+	expect(r, true, "it may");
+}
+BEHAVIOUR(spoils_the_machine, "spoils", 10, .needs = NEED_DISPOSABLE);
+
+static void mounts(struct run *r)
+{
+	expect_eq_u64(r, (uint64_t)mount("left", "/tmp", "tmpfs", 0, NULL), 0,
+		      "it can mount something");
+}
+BEHAVIOUR(mounts, "mounts", 10, .needs = NEED_ROOT);
 
 static void sets_switch(struct run *r)
 {
