@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What an adversary declares: its technique, a way in which an ordinary user keeps pages
+ * from being moved. The rest is the same for all adversaries and is in this folder:
+ * filling memory until the attacker's pages lie in tag storage (fill.h), a victim whose
+ * tags are to be stored just there (victim.h), looking at what is held (held.h), the
+ * order of it all (attack.c) and what has to come out (judge.h).
+ *
+ * As in scenario.h, what cannot be done ends the scenario with a clear result.
+ * adversarial/splice-pin.c is the example to read.
+ */
+#ifndef TAGSCOPE_ATTACK_H
+#define TAGSCOPE_ATTACK_H
+
+#include "attack/fill.h"
+#include "attack/victim.h"
+#include "scenario/scenario.h"
+
+/* Modes of the kernel, of which each has fewer mitigations: parameter "mitigations". */
+enum attack_mode {
+	ATTACK_ON,		/* all mitigations */
+	ATTACK_PINS_ALLOWED,	/* pages may be pinned in tag storage */
+	ATTACK_OFF,		/* none */
+	ATTACK_MODES,
+};
+
+/* What is expected of the technique in a mode. */
+enum attack_effect {
+	NOT_TRIED,		/* the mode is of no interest: it is left out */
+	HOLDS_NOTHING,		/* nothing that it holds lies in tag storage ... */
+	MOVED_FIRST,		/* ... since move_before_pin has moved it out */
+	HOLDS_STORAGE,		/* what it holds lies in tag storage */
+};
+
+/*
+ * The attacker's view of the attack. It is shared with the scenario; pointers are those
+ * of the attacker's process.
+ */
+struct attacker {
+	char *memory;		/* what place() has populated, if it is mapped ... */
+	size_t pages;		/* ... and how much; else 0 */
+	size_t want;		/* parameter "hold": pages of tag storage to go for */
+	size_t max_pages;	/* place() populates no more; as in struct technique */
+	int fd;			/* of place_memfd() */
+	char *shared;		/* memory shared with the victim, a mapping of ... */
+	int shared_fd;		/* ... this memfd; -1: there is none */
+	uint64_t seed;		/* of the data in memory */
+	uint64_t held;		/* pages that hold() says it holds */
+	uint64_t damaged;	/* pages of memory whose data has changed */
+};
+
+struct technique {
+	/* Who does it: an ordinary user. .syscalls: with ATTACK_SYSCALLS. */
+	struct role role;
+	/* Most pages it can hold, wherever they lie. */
+	size_t max_pages;
+	/*
+	 * These run in the attacker, in this order. First, get data into tag storage:
+	 * place_anonymous, place_memfd, or one of its own.
+	 */
+	void (*place)(struct run *r, struct attacker *a);
+	/* Keep what was placed from being moved; returns how many pages that are. */
+	size_t (*hold)(struct run *r, struct attacker *a);
+	/* Hold a page of a->shared, too; NULL: it cannot. */
+	void (*hold_shared)(struct run *r, struct attacker *a, char *page);
+	void (*release)(struct run *r, struct attacker *a);
+	/*
+	 * How to tell a page that is held, by the scenario. NULL: it is one of a->memory;
+	 * else all pages of tag storage are looked at.
+	 */
+	bool (*is_held)(const struct state_page *page);
+	struct {
+		enum attack_effect effect;
+		const char *step;	/* what happens, for a class */
+	} mode[ATTACK_MODES];
+};
+
+/* What the attacker needs besides what is its own: for .syscalls of the role. */
+#define ATTACK_SYSCALLS "openat", "read", "close", "madvise", "mmap", "munmap", "memfd_create", \
+	"ftruncate"
+
+/* Run a technique, first without it for comparison, and then in all modes it declares. */
+void attack_run(struct run *r, const struct technique *t);
+
+/* ---- The scenario of a technique ------------------------------------------ */
+
+#define ATTACK_MODES_ALL "all|on|pins-allowed|off"
+#define ATTACK_MODES_ON_OFF "all|on|off"
+
+/* Parameters: modes: one of the two above; hold: how much, its default and range. */
+#define ATTACK_PARAMS(modes, hold, hold_min, hold_max)                         \
+	PARAMS(P_ENUM("mitigations", "all", modes,                             \
+		      "the kernel's mitigations; all: each mode in turn"),     \
+	       P_UINT("hold", hold, hold_min, hold_max,                        \
+		      "pages of tag storage to hold; others are held, too"),   \
+	       P_UINT("victim-pages", "128", 1, VICTIM_MAX_PAGES,              \
+		      "pages the victim tags in each way"),                    \
+	       P_SIZE("victim-memory", "32M", 1 << 20, 1ULL << 30,             \
+		      "memory of the victim; it takes more if it has to"))
+
+/*
+ * Define and register the scenario: ADVERSARY(name_of_the_struct_technique, .name = ...,
+ * .summary = ..., .explanation = ..., .params = ATTACK_PARAMS(...), .needs =
+ * NEED_POLICY_CMA | ...).
+ */
+#define ADVERSARY(technique, ...)                                              \
+	static void technique##_run(struct run *r)                             \
+	{                                                                      \
+		attack_run(r, &(technique));                                   \
+	}                                                                      \
+	static const struct scenario technique##_scenario = {                  \
+		.kind = SCENARIO_ADVERSARY,                                    \
+		.min_memory = 400ULL << 20,                                    \
+		.time_limit_s = 900,                                           \
+		.syscalls = SYSCALLS("mprotect"),                              \
+		.roles = ROLES(&(technique).role, &victim_role),               \
+		.run = technique##_run,                                        \
+		__VA_ARGS__                                                    \
+	};                                                                     \
+	SCENARIO(technique##_scenario)
+
+#endif

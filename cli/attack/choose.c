@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which pages the victim is to tag: see choose.h. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "attack/choose.h"
+#include "scenario/page.h"
+
+/* By so many pages the victim's memory grows. */
+#define GROW_PAGES 8192
+
+static bool enough(const struct victim *v, unsigned int per_way)
+{
+	return v->n[VICTIM_MMAP] >= per_way && v->n[VICTIM_MPROTECT] >= per_way;
+}
+
+/* Into the way that has fewer, or where it fits. False: nowhere. */
+static bool take(struct victim *v, uint64_t addr, const struct state_page *page,
+		 unsigned int per_way)
+{
+	enum victim_way way = v->n[VICTIM_MMAP] < v->n[VICTIM_MPROTECT] ? VICTIM_MMAP :
+									 VICTIM_MPROTECT;
+
+	/* What a tagged page is allocated from is never tag storage. */
+	if (page->in_tag_storage)
+		way = VICTIM_MPROTECT;
+	else if (v->n[way] >= per_way)
+		way = way == VICTIM_MMAP ? VICTIM_MPROTECT : VICTIM_MMAP;
+	if (v->n[way] >= per_way)
+		return false;
+	v->page[way][v->n[way]++] = (struct victim_page){ .old = addr, .addr = addr };
+	return true;
+}
+
+void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way)
+{
+	uint64_t total = v->memory_pages, at = rnd_below(r, total ? total : 1);
+	unsigned char *taken = calloc(total + 1, 1);
+
+	if (!taken)
+		bail(r, "out of memory");
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint64_t k = 0; k < total && !enough(v, per_way); k++) {
+			struct state_page page;
+			uint64_t addr;
+
+			/* Data is not to be found everywhere: try, but not for long. */
+			if (!pass && k == VICTIM_MAX_PAGES * 4)
+				break;
+			/* The step spreads them; it is prime. */
+			at = (at + (total % 61 ? 61 : 59)) % total;
+			addr = v->memory + at * page_size();
+			if (taken[at] || !page_present(r, pid, page_at(addr), &page) ||
+			    page.block < 0 || (!pass && page.block_state != BLOCK_DATA))
+				continue;
+			taken[at] = take(v, addr, &page, per_way);
+		}
+	}
+	free(taken);
+}
+
+/*
+ * Of these n pages from addr, those whose block is held, and which are not tag storage
+ * themselves: their numbers go to found[], and how many they are is returned.
+ */
+static size_t find_held(struct run *r, const struct held *held, pid_t pid, uint64_t addr,
+			size_t n, uint32_t *found)
+{
+	struct page_location *where = calloc(n + 1, sizeof(*where));
+	size_t nr = 0;
+
+	if (!where)
+		bail(r, "out of memory");
+	page_locations(r, pid, page_at(addr), n, where);
+	for (size_t i = 0; i < n; i++)
+		if (where[i].present && held_block(held, pfn_block(r, where[i].pfn)) &&
+		    !pfn_in_tag_storage(r, where[i].pfn))
+			found[nr++] = (uint32_t)i;
+	free(where);
+	return nr;
+}
+
+/* Let the victim fill so many pages more; false if it cannot have any. */
+static bool grow_victim(struct run *r, struct victim *v, struct child *c, uint64_t pages)
+{
+	uint64_t had = v->memory_pages, until = now_ns() + PATIENCE_MS * 1000000ULL;
+
+	pages = pages < v->memory_max - had ? pages : v->memory_max - had;
+	__atomic_store_n(&v->memory_wanted, had + pages, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&v->memory_pages, __ATOMIC_ACQUIRE) < had + pages &&
+	       !__atomic_load_n(&v->memory_full, __ATOMIC_ACQUIRE)) {
+		struct role_end end = role_wait(r, c, 0);
+
+		if (!end.timed_out)
+			bail(r, "the victim ended while it filled memory, signal %d, status %d",
+			     end.signal, end.status);
+		if (now_ns() > until) {
+			note_stuck(r, "victim", role_pid(c));
+			bail(r, "the victim has not filled more memory in time");
+		}
+		sleep_ms(2);
+	}
+	return v->memory_pages > had;
+}
+
+void choose_held(struct run *r, struct victim *v, const struct held *held, struct child *c,
+		 unsigned int per_way)
+{
+	uint64_t looked = 0;
+
+	/* Up to all there is: the pages of the held blocks are somewhere. */
+	do {
+		uint64_t first = looked, total = v->memory_pages - first;
+		uint32_t *found = calloc(total + 1, sizeof(*found));
+		size_t n;
+
+		if (!found)
+			bail(r, "out of memory");
+		n = find_held(r, held, role_pid(c), v->memory + first * page_size(), total, found);
+		/* In any order, so that many blocks get their turn. */
+		for (; n && !enough(v, per_way); n--) {
+			size_t pick = rnd_below(r, n);
+			uint64_t addr = v->memory + (first + found[pick]) * page_size();
+			struct state_page page;
+
+			found[pick] = found[n - 1];
+			if (page_present(r, role_pid(c), page_at(addr), &page) &&
+			    held_block(held, page.block) && !page.in_tag_storage)
+				take(v, addr, &page, per_way);
+		}
+		free(found);
+		looked = v->memory_pages;
+	} while (!enough(v, per_way) && grow_victim(r, v, c, GROW_PAGES));
+}
+
+void choose_shared(struct run *r, struct victim *v, const struct attacker *a,
+		   const struct held *held)
+{
+	struct victim_page *page = v->page[VICTIM_SHARED];
+	size_t ps = page_size(), step = 512, done = 0;
+	uint32_t found[512];
+	unsigned int n = 0;
+
+	/* Memory is put there until some fit, and what else came is given back. */
+	while (n < SHARED_TRY && done + step <= v->memory_max && room_pages(r)) {
+		char *p = a->shared + done * ps;
+		size_t nr;
+
+		populate(r, p, step * ps);
+		nr = find_held(r, held, 0, (uintptr_t)p, step, found);
+		for (size_t i = 0; i < nr && n < SHARED_TRY; i++) {
+			page[n].old = page[n].addr = (uintptr_t)p + found[i] * ps;
+			n++;
+		}
+		done += step;
+	}
+	for (size_t i = 0, k = 0; i < done; i++) {
+		char *p = a->shared + i * ps;
+
+		if (k < n && page[k].addr == (uintptr_t)p)
+			k++;
+		else if (madvise(p, ps, MADV_REMOVE))
+			bail_errno(r, "MADV_REMOVE");
+	}
+	v->n[VICTIM_SHARED] = n;
+}
+
+void choose_shared_again(struct run *r, struct victim *v, const struct held *held)
+{
+	struct victim_page *page = v->page[VICTIM_SHARED];
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < v->n[VICTIM_SHARED] && kept < SHARED_PAGES; i++) {
+		void *addr = page_at(page[i].addr);
+		struct state_page now;
+
+		if (!page_present(r, 0, addr, &now) || now.in_tag_storage ||
+		    !held_block(held, now.block))
+			continue;
+		pattern_fill(addr, page_size(), v->seed, victim_pattern(VICTIM_SHARED, kept));
+		page[kept++] = page[i];
+	}
+	v->n[VICTIM_SHARED] = kept;
+}

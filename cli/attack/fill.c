@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Getting pages into tag storage as an ordinary user: see fill.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "attack/attack.h"
+#include "attack/fill.h"
+#include "scenario/memory.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define FILL_STEP ((size_t)512 << 10)
+/* Between two looks at how full memory is, in pages. */
+#define MIN_PAGES 32
+#define MAX_PAGES 1024
+
+/*
+ * What may still be taken, in bytes. More is kept free than the kernel needs: the OOM
+ * killer is quick. It comes for kernel memory, too, which cannot lie in CMA memory, so
+ * that what is free there does not help; and vm.watermark_boost_factor adds some MiB to
+ * the minimum.
+ */
+static uint64_t room(struct run *r, const struct memory *m)
+{
+	uint64_t least = m->total / 64 > 8 * MIB ? m->total / 64 : 8 * MIB;
+	uint64_t keep = memory_reserve(r), other = m->free - m->cma_free;
+
+	if (least < keep)
+		least = keep;
+	if (m->free <= least || other <= keep - MIB)
+		return 0;
+	return m->free - least < other - (keep - MIB) ? m->free - least : other - (keep - MIB);
+}
+
+size_t room_pages(struct run *r)
+{
+	struct memory m;
+	uint64_t pages;
+
+	/* What is on its way through per-CPU lists is missing only for a moment. */
+	if (!eventually(200, (m = memory_now(r), room(r, &m))))
+		return 0;
+	pages = room(r, &m) / page_size() / 4;
+	return pages < MIN_PAGES ? MIN_PAGES : pages > MAX_PAGES ? MAX_PAGES : pages;
+}
+
+uint64_t tag_storage_free(struct run *r)
+{
+	return memory_now(r).cma_free / page_size();
+}
+
+char *map_memory(struct run *r, size_t size, int advice, int fd)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of %zu MiB", size >> 20);
+	/* EINVAL: a kernel without huge pages. */
+	if (advice && madvise(p, size, advice) && errno != EINVAL)
+		bail_errno(r, "madvise");
+	return p;
+}
+
+void populate(struct run *r, char *p, size_t size)
+{
+	if (madvise(p, size, MADV_POPULATE_WRITE))
+		bail_errno(r, "populating %zu KiB of memory", size >> 10);
+}
+
+/*
+ * Whether a part of the last MiB came from tag storage. It does, too, while a lot else is
+ * free, if that is in blocks of other kinds than movable ones.
+ */
+static bool served(struct fill *f, const struct memory *m)
+{
+	if (m->free > f->free_then) {
+		f->free_then = m->free;
+		f->cma_then = m->cma_free;
+	} else if (f->free_then - m->free >= MIB) {
+		f->served = m->cma_free + (f->free_then - m->free) / 4 <= f->cma_then;
+		f->free_then = m->free;
+		f->cma_then = m->cma_free;
+	}
+	return f->served;
+}
+
+static void go_on(struct run *r, struct fill *f, uint64_t slack)
+{
+	while (f->late_done < f->late_size) {
+		struct memory m = memory_now(r);
+		uint64_t enough = 2 * m.cma_free + slack;
+		bool begun = served(f, &m) || m.free <= enough;
+		size_t step = FILL_STEP;
+
+		/* The counters lag; what has begun is sure. */
+		if ((begun && m.cma_free + MIB <= f->cma_before) || !room(r, &m))
+			break;
+		/* Where it cannot have begun, in larger steps. */
+		if (m.free > enough + 16 * FILL_STEP)
+			step = 8 * FILL_STEP;
+		if (step > f->late_size - f->late_done)
+			step = FILL_STEP;
+		populate(r, f->late + f->late_done, step);
+		f->late_done += step;
+	}
+}
+
+struct fill fill_memory(struct run *r)
+{
+	struct memory m = memory_now(r);
+	struct fill f = { .cma_before = m.cma_free };
+	uint64_t keep = 2 * m.cma_free + 24 * MIB;
+
+	if (!m.cma_total)
+		bail(r, "there is no CMA memory: tag storage is not used for data");
+	/* Huge pages, which never lie in tag storage, for most of it: they are quick. */
+	if (m.free > keep) {
+		f.bulk_size = (m.free - keep) & ~(2 * MIB - 1);
+		if (f.bulk_size)
+			f.bulk = map_memory(r, f.bulk_size, MADV_HUGEPAGE, -1);
+	}
+	if (f.bulk_size)
+		populate(r, f.bulk, f.bulk_size);
+	f.late_size = m.total & ~(FILL_STEP - 1);
+	f.late = map_memory(r, f.late_size, MADV_NOHUGEPAGE, -1);
+	m = memory_now(r);
+	f.free_then = m.free;
+	f.cma_then = m.cma_free;
+	go_on(r, &f, 0);
+	return f;
+}
+
+/* Where pages are swapped out meanwhile, memory gets free that is not tag storage. */
+void fill_more(struct run *r, struct fill *f)
+{
+	go_on(r, f, 4 * MIB);
+}
+
+void fill_free(struct run *r, struct fill *f)
+{
+	if ((f->bulk && munmap(f->bulk, f->bulk_size)) ||
+	    (f->late && munmap(f->late, f->late_size)))
+		bail_errno(r, "munmap");
+	f->bulk = NULL;
+	f->late = NULL;
+}
+
+static void place(struct run *r, struct attacker *a, int fd)
+{
+	size_t ps = page_size(), done = 0;
+	char *p = map_memory(r, a->max_pages * ps, MADV_NOHUGEPAGE, fd);
+	struct fill f = fill_memory(r);
+	uint64_t before = tag_storage_free(r);
+
+	while (done < a->max_pages) {
+		size_t n = room_pages(r);
+		uint64_t now, left;
+
+		if (!n)
+			break;
+		fill_more(r, &f);
+		now = tag_storage_free(r);
+		if (now + a->want <= before)
+			break;
+		/* Half of them will lie there. */
+		left = a->want - (before > now ? before - now : 0);
+		if (n > left / 2)
+			n = left / 2 > MIN_PAGES ? left / 2 : MIN_PAGES;
+		if (n > a->max_pages - done)
+			n = a->max_pages - done;
+		populate(r, p + done * ps, n * ps);
+		for (size_t i = done; i < done + n; i++)
+			pattern_fill(p + i * ps, ps, a->seed, i);
+		done += n;
+	}
+	fill_free(r, &f);
+	a->memory = p;
+	a->pages = done;
+	note(r, "has filled memory and kept %zu pages", done);
+}
+
+void place_anonymous(struct run *r, struct attacker *a)
+{
+	place(r, a, -1);
+}
+
+void place_memfd(struct run *r, struct attacker *a)
+{
+	a->fd = memfd_create("attacker", MFD_CLOEXEC);
+	if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->max_pages * page_size())))
+		bail_errno(r, "memfd_create");
+	place(r, a, a->fd);
+}
+
+void place_check(struct attacker *a)
+{
+	size_t ps = page_size();
+
+	a->damaged = 0;
+	for (size_t i = 0; i < a->pages; i++)
+		a->damaged += !!pattern_check(a->memory + i * ps, ps, a->seed, i).count;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What has to come out of an attack: see judge.h. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "attack/judge.h"
+
+struct tally {
+	unsigned int done, signals, data_bad, tags_bad, again_bad;
+	uint64_t max_ns, total_ns;
+};
+
+static struct tally tally(const struct victim *v, enum victim_way way)
+{
+	struct tally t = { 0 };
+
+	for (unsigned int i = 0; i < v->n[way]; i++) {
+		const struct victim_page *p = &v->page[way][i];
+
+		if (!p->done)
+			continue;
+		t.done++;
+		t.signals += !!p->signal;
+		t.data_bad += p->data_bad;
+		t.tags_bad += p->tags_bad;
+		t.again_bad += !!p->again;
+		t.total_ns += p->ns;
+		if (p->ns > t.max_ns)
+			t.max_ns = p->ns;
+	}
+	return t;
+}
+
+void measure_mode(struct run *r, const struct mode *m, const char *name, const char *unit,
+		  double value)
+{
+	char full[96];
+
+	snprintf(full, sizeof(full), "%s_%s", m->prefix, name);
+	measure(r, full, unit, value);
+}
+
+static void measure_way(struct run *r, const struct mode *m, enum victim_way way,
+			const char *name, const char *unit, double value)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), "%s_%s", victim_way_name(way), name);
+	measure_mode(r, m, full, unit, value);
+}
+
+void judge_held(struct run *r, const struct mode *m, const struct technique *t,
+		const struct attacker *a, enum attack_effect effect, const struct held *placed,
+		const struct held *held, const struct state_summary *before)
+{
+	if (!t->is_held) {
+		note(r, "%" PRIu64 " of %" PRIu64 " blocks had the attacker's data, %" PRIu64
+		     " when it holds its pages", placed->blocks, placed->nr_blocks, held->blocks);
+		measure_mode(r, m, "placed_blocks", "blocks", (double)placed->blocks);
+		expect_eq_u64(r, a->held, a->pages, "%s: the attacker holds all its pages",
+			      m->text);
+	} else {
+		note(r, "of %" PRIu64 " blocks the attacker holds %" PRIu64, held->nr_blocks,
+		     held->blocks);
+	}
+	measure_mode(r, m, "held_blocks", "blocks", (double)held->blocks);
+	if (effect == HOLDS_STORAGE) {
+		require(r, held->pages, "%s: held pages lie in tag storage", m->text);
+		expect_eq_u64(r, held->shown, held->blocks,
+			      "%s: the block map shows their blocks as pinned", m->text);
+		return;
+	}
+	expect_eq_u64(r, held->pages, 0, "%s: no held page lies in tag storage", m->text);
+	if (effect == MOVED_FIRST)
+		expect_range(r, summary_now(r).pin_moved - before->pin_moved, placed->pages,
+			     UINT64_MAX, "%s: they were moved out when they were pinned", m->text);
+}
+
+static void judge_way(struct run *r, const struct mode *m, const struct victim *v,
+		      enum victim_way way, bool fails, pid_t pid)
+{
+	struct tally t = tally(v, way);
+	unsigned int without = 0, in_storage = 0;
+	const char *name = victim_way_name(way);
+	uint64_t bound_ms = m->fault_wait_ms + ACCESS_SLACK_MS;
+
+	if (!v->n[way])
+		return;
+	measure_way(r, m, way, "pages", "pages", t.done);
+	measure_way(r, m, way, "delay_max", "ns", (double)t.max_ns);
+	if (t.done)
+		measure_way(r, m, way, "delay_mean", "ns", (double)t.total_ns / t.done);
+	measure_way(r, m, way, "sigbus", "1", t.signals);
+
+	expect_range(r, t.max_ns, 0, bound_ms * 1000000, "%s, %s: every access ends in time",
+		     m->text, name);
+	if (fails)
+		expect(r, t.signals, "%s, %s: the victim is told by SIGBUS", m->text, name);
+	else
+		expect_eq_u64(r, t.signals, 0, "%s, %s: the victim gets all its tagged memory",
+			      m->text, name);
+	if (t.signals == t.done)
+		return;
+	for (unsigned int i = 0; i < v->n[way]; i++) {
+		struct state_page page;
+
+		if (!v->page[way][i].done || v->page[way][i].signal)
+			continue;
+		page = page_now(r, pid, page_at(v->page[way][i].addr));
+		without += !page.has_storage;
+		in_storage += page.in_tag_storage;
+	}
+	expect_eq_u64(r, without, 0, "%s, %s: its pages have tag storage", m->text, name);
+	expect_eq_u64(r, in_storage, 0, "%s, %s: its pages do not lie in tag storage", m->text,
+		      name);
+	expect_eq_u64(r, t.data_bad, 0, "%s, %s: its data is intact", m->text, name);
+	expect_eq_u64(r, t.tags_bad, 0, "%s, %s: its tags are intact", m->text, name);
+}
+
+void judge_victim(struct run *r, const struct mode *m, const struct victim *v, pid_t pid,
+		  const struct expected *want, const struct counted *c)
+{
+	const struct state_summary *a = &c->before, *b = &c->after;
+	uint64_t accesses = 0, signals = 0;
+
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		struct tally t = tally(v, (enum victim_way)way);
+
+		accesses += t.done;
+		signals += t.signals;
+		judge_way(r, m, v, (enum victim_way)way, way == VICTIM_SHARED || want->victim_fails,
+			  pid);
+	}
+#define COUNTER(name) measure_mode(r, m, #name, "1", (double)(b->name - a->name))
+	COUNTER(reserve_migrated);
+	COUNTER(reserve_busy);
+	COUNTER(alloc_other_page);
+	COUNTER(alloc_searched);
+	COUNTER(alloc_without);
+	COUNTER(foa_fault);
+	COUNTER(foa_replaced);
+	COUNTER(foa_replayed);
+	COUNTER(foa_sigbus);
+#undef COUNTER
+	expect_eq_u64(r, b->foa_sigbus - a->foa_sigbus, signals,
+		      "%s: the kernel has counted each SIGBUS", m->text);
+	expect_range(r, b->foa_replayed - a->foa_replayed, 0, accesses,
+		     "%s: no access is replayed without bound", m->text);
+	expect_range(r, c->replays, 0, 2, "%s: no fault is replayed more than twice", m->text);
+	if (want->victim_fails) {
+		expect(r, b->alloc_without > a->alloc_without,
+		       "%s: allocations had to go without tag storage", m->text);
+		expect(r, b->foa_replayed > a->foa_replayed, "%s: faults had to be replayed",
+		       m->text);
+		return;
+	}
+	expect_eq_u64(r, b->alloc_without - a->alloc_without, 0,
+		      "%s: every tagged allocation finds tag storage", m->text);
+	if (!want->held)
+		return;
+	expect(r, b->alloc_other_page > a->alloc_other_page,
+	       "%s: tagged allocations take other pages than those whose tag storage is held",
+	       m->text);
+	expect(r, b->foa_replaced > a->foa_replaced,
+	       "%s: populated pages move to where tag storage is not held", m->text);
+}
+
+void judge_retry(struct run *r, const struct mode *m, const struct victim *v)
+{
+	unsigned int failed = 0, bad = 0;
+
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		struct tally t = tally(v, (enum victim_way)way);
+
+		failed += t.signals;
+		bad += t.again_bad + t.data_bad + t.tags_bad;
+	}
+	if (failed)
+		expect_eq_u64(r, bad, 0, "%s: what failed works, intact, after the attack",
+			      m->text);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A file system that never answers: see stall_fs.h. The protocol is in linux/fuse.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attack/fill.h"
+#include "attack/stall_fs.h"
+
+#define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
+#define FIRST_NODE 2		/* of file 0 */
+#define MAX_WRITE (STALL_REQUEST * 4096)
+
+static struct run *the_run;
+static int dev;
+static unsigned int requests;
+static char request[MAX_WRITE + sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in) +
+		    FUSE_MIN_READ_BUFFER];
+
+/* ---- The server ------------------------------------------------------------ */
+
+static void reply(uint64_t unique, int error, const void *data, size_t size)
+{
+	char buf[sizeof(struct fuse_out_header) + 256];
+	struct fuse_out_header out = {
+		.len = (uint32_t)(sizeof(out) + size), .error = -error, .unique = unique,
+	};
+
+	memcpy(buf, &out, sizeof(out));
+	if (size)
+		memcpy(buf + sizeof(out), data, size);
+	/* ENOENT: interrupted meanwhile. ENODEV: the connection was aborted. */
+	if (write(dev, buf, out.len) < 0 && errno != ENOENT && errno != ENODEV)
+		bail_errno(the_run, "/dev/fuse");
+}
+
+static struct fuse_attr attr_of(uint64_t node)
+{
+	struct fuse_attr a = { .ino = node, .nlink = 1, .uid = getuid(), .gid = getgid() };
+
+	a.blksize = (uint32_t)page_size();
+	a.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644;
+	a.size = node == FUSE_ROOT_ID ? 0 : STALL_FILE_SIZE;
+	return a;
+}
+
+static void serve_one(void)
+{
+	struct fuse_in_header in;
+
+	memcpy(&in, request, sizeof(in));
+	switch (in.opcode) {
+	case FUSE_INIT: {
+		struct fuse_init_out out = {
+			.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
+			.max_readahead = STALL_READ_AHEAD * 4096,
+			.flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES,
+			.max_background = UINT16_MAX, .congestion_threshold = UINT16_MAX,
+			.max_write = MAX_WRITE, .max_pages = STALL_REQUEST, .time_gran = 1,
+		};
+
+		reply(in.unique, 0, &out, sizeof(out));
+		break;
+	}
+	case FUSE_LOOKUP: {
+		struct fuse_entry_out out = { .entry_valid = 3600, .attr_valid = 3600 };
+
+		out.nodeid = FIRST_NODE + strtoul(request + sizeof(in), NULL, 10);
+		out.attr = attr_of(out.nodeid);
+		reply(in.unique, 0, &out, sizeof(out));
+		break;
+	}
+	case FUSE_GETATTR: {
+		struct fuse_attr_out out = { .attr_valid = 3600, .attr = attr_of(in.nodeid) };
+
+		reply(in.unique, 0, &out, sizeof(out));
+		break;
+	}
+	case FUSE_OPEN: {
+		struct fuse_open_out out = { .fh = 1, .open_flags = FOPEN_KEEP_CACHE };
+
+		reply(in.unique, 0, &out, sizeof(out));
+		break;
+	}
+	case FUSE_READ:
+	case FUSE_WRITE:
+		__atomic_add_fetch(&requests, 1, __ATOMIC_RELEASE);
+		break;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		break;
+	case FUSE_RELEASE:
+		reply(in.unique, 0, NULL, 0);
+		break;
+	default:
+		reply(in.unique, ENOSYS, NULL, 0);
+	}
+}
+
+static void *serve(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		ssize_t n = read(dev, request, sizeof(request) - 1);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
+			continue;
+		/* ENODEV: unmounted, or aborted. */
+		if (n < (ssize_t)sizeof(struct fuse_in_header))
+			return NULL;
+		request[n] = '\0';
+		serve_one();
+	}
+}
+
+/* ---- The mount --------------------------------------------------------------- */
+
+static void write_file(struct run *r, const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		bail_errno(r, "%s", path);
+	close(fd);
+}
+
+static void thread(struct run *r, void *(*fn)(void *arg), void *arg)
+{
+	pthread_t t;
+	int err = pthread_create(&t, NULL, fn, arg);
+
+	if (err) {
+		errno = err;
+		bail_errno(r, "pthread_create");
+	}
+	pthread_detach(t);
+}
+
+void stall_fs_mount(struct run *r)
+{
+	char text[128];
+	unsigned int uid = getuid(), gid = getgid();
+	int fd;
+
+	the_run = r;
+	/* Once memory is full it is too late for that. */
+	memset(request, 1, sizeof(request));
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
+		if (errno == EPERM || errno == ENOSPC || errno == EINVAL)
+			skip(r, "ordinary users cannot make user namespaces here: %s",
+			     strerror(errno));
+		bail_errno(r, "unshare");
+	}
+	snprintf(text, sizeof(text), "%u %u 1", uid, uid);
+	write_file(r, "/proc/self/uid_map", text);
+	write_file(r, "/proc/self/setgroups", "deny");
+	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
+	write_file(r, "/proc/self/gid_map", text);
+	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (dev < 0) {
+		if (errno == EACCES)
+			skip(r, "/dev/fuse is not for ordinary users here; chmod 666 /dev/fuse");
+		bail_errno(r, "/dev/fuse");
+	}
+	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev, uid, gid);
+	if (mount("stall", MOUNT_POINT, "fuse", MS_NOSUID | MS_NODEV, text))
+		bail_errno(r, "mount of a FUSE file system");
+	thread(r, serve, NULL);
+	/*
+	 * Closing is asked of the server, too, until it has said once that this is none
+	 * of its business. If this process were killed, nobody would be left to answer,
+	 * and it could not end.
+	 */
+	fd = stall_fs_open(r, 0, O_RDONLY);
+	if (close(fd))
+		bail_errno(r, "close");
+}
+
+int stall_fs_open(struct run *r, unsigned int file, int flags)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), MOUNT_POINT "/%u", file);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	return fd;
+}
+
+unsigned int stall_fs_requests(void)
+{
+	return __atomic_load_n(&requests, __ATOMIC_ACQUIRE);
+}
+
+unsigned int stall_fs_max_requests(struct run *r)
+{
+	static const char path[] = "/sys/module/fuse/parameters/max_user_bgreq";
+	FILE *f = fopen(path, "re");
+	unsigned int n;
+
+	if (!f)
+		bail_errno(r, "%s", path);
+	if (fscanf(f, "%u", &n) != 1 || n < 64)
+		bail(r, "%s: not a number over 63", path);
+	fclose(f);
+	/* Some are left for those that do not read ahead. */
+	return n - 16;
+}
+
+void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg)
+{
+	unsigned int before = stall_fs_requests();
+
+	thread(r, fn, arg);
+	if (!eventually(PATIENCE_MS, stall_fs_requests() > before))
+		bail(r, "the kernel has not asked the file system for data in time");
+}
+
+void stall_fs_abort(struct run *r)
+{
+	/* The mount stays busy until all is closed, but every request ends. */
+	if (umount2(MOUNT_POINT, MNT_FORCE) && errno != EBUSY)
+		bail_errno(r, "umount");
+}

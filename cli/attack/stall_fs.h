@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A file system of the attacker's own, served by a thread of its own over /dev/fuse, that
+ * never answers a read or a write. It is mounted in a mount namespace of its own, for
+ * which an ordinary user needs a user namespace. All functions are for the attacker.
+ */
+#ifndef TAGSCOPE_ATTACK_STALL_FS_H
+#define TAGSCOPE_ATTACK_STALL_FS_H
+
+#include "scenario/scenario.h"
+
+#define STALL_FILE_SIZE ((uint64_t)4 << 30)
+/* Most pages in one request: of those that read ahead, and of the others. */
+#define STALL_READ_AHEAD 32
+#define STALL_REQUEST 256
+
+/* Mount it and serve it; the scenario is skipped where an ordinary user cannot. */
+void stall_fs_mount(struct run *r);
+/* Its files are numbered; flags as for open(). */
+int stall_fs_open(struct run *r, unsigned int file, int flags);
+/* How many reads and writes it has been asked for; none of them is answered. */
+unsigned int stall_fs_requests(void);
+/* How many may be in the queue before whoever asks for one more has to wait. */
+unsigned int stall_fs_max_requests(struct run *r);
+/*
+ * Run fn(arg) in a thread, which asks for one more read or write, and wait until the file
+ * system has got that request.
+ */
+void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg);
+/* End all requests with an error, and the file system. */
+void stall_fs_abort(struct run *r);
+
+/* What it needs, for .syscalls of the role. */
+#define STALL_FS_SYSCALLS "unshare", "mount", "umount2", "clone", "clone3", "mprotect"
+
+#endif
