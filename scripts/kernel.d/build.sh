@@ -101,6 +101,8 @@ make_image() {
 	fi
 	lock "$KDIR/tree/.lock.${tree##*/}" "build of $what"
 	if [[ ! -e $dest ]]; then
+		# Most objects are the same as without them.
+		[[ ${#EXTRA_PATCHES[@]} -eq 0 || -e $tree ]] || seed "$tree" "$KDIR/tree/$name"
 		sync_tree "$tree" "${patches[@]}" || exit 1
 		need_space "$KDIR" 1024 "building $what"
 		# In a folder of the tree all paths are relative, the same for every tree,

@@ -38,7 +38,7 @@ configure() {
 		s != "" { if (!(s in l)) o[++n] = s; l[s] = $0; s = "" }
 		END { for (i = 1; i <= n; i++) print l[o[i]] }')
 	printf '%s\n' "$all" >"$new/merged"
-	kmake "$tree" "$new" KCONFIG_ALLCONFIG="$new/merged" allnoconfig >"$log" 2>&1 || {
+	kmake "$tree" "$out" KCONFIG_CONFIG="$new/.config" KCONFIG_ALLCONFIG="$new/merged" allnoconfig >"$log" 2>&1 || {
 		say "configuring failed; the end of $log:"
 		tail -n 10 "$log" >&2
 		return 1

@@ -39,6 +39,24 @@ put() {
 	mv -f "$2.ts-new" "$2"
 }
 
+# seed TREE FROM: make TREE, which is not there, what FROM is, with all that has been
+# compiled in it; unless nothing has. A build that is under way there is waited for.
+seed() {
+	local tree=$1 from=$2 fd
+	exec {fd}>"$KDIR/tree/.lock.${from##*/}"
+	flock "$fd"
+	if [[ -e $from/out/vmlinux.o ]]; then
+		need_space "$KDIR" 2048 "a kernel build tree"
+		rm -rf "$tree.new"
+		mkdir -p "$tree.new"
+		# Sources are replaced, never written to; what a build makes is.
+		find "$from" -mindepth 1 -maxdepth 1 ! -name out ! -name '.ts-*' -exec cp -al -t "$tree.new" {} +
+		cp -a --reflink=auto "$from"/out "$from"/.ts-* "$tree.new/"
+		mv "$tree.new" "$tree"
+	fi
+	exec {fd}>&-
+}
+
 # sync_tree TREE PATCH...: make TREE the pristine source with the patches, writing
 # only files whose content changes: the next build compiles only what they touch.
 sync_tree() {

@@ -27,7 +27,13 @@ tools() {
 	CC=${CROSS}gcc
 	if command -v ccache >/dev/null; then
 		export CCACHE_DIR=$TS_CACHE/ccache CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-6G}
-		CC="ccache $CC"
+		# By another name it would make every command another one, and all that was
+		# compiled without it be compiled again.
+		if [[ -x /usr/lib/ccache/$CC ]]; then
+			PATH=/usr/lib/ccache:$PATH
+		else
+			CC="ccache $CC"
+		fi
 	fi
 	case $KDIR in
 	*[[:space:]:]*) die_here "the kernel cannot be built in a folder with spaces or colons: $KDIR;" \
