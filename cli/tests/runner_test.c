@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <kselftest_harness.h>
+#include "unit.h"
 
 #include "run/registry.h"
 #include "run/runner.h"
@@ -150,15 +150,15 @@ TEST(behaviours)
 		const struct expected *e = &expected[i];
 		struct heard *h = run_it(e->name, NULL, NULL, 1, false);
 
-		EXPECT_EQ(e->verdict, h->verdict) TH_LOG("%s: %s", e->name, h->reason);
-		EXPECT_EQ(e->passed, h->passed) TH_LOG("%s", e->name);
-		EXPECT_EQ(e->failed, h->failed) TH_LOG("%s: %s", e->name, h->details);
-		EXPECT_NE(NULL, strstr(h->reason, e->reason)) TH_LOG("%s: %s", e->name, h->reason);
-		EXPECT_EQ(!*e->reason, !*h->reason) TH_LOG("%s: %s", e->name, h->reason);
+		EXPECT_EQ(e->verdict, h->verdict) LOG("%s: %s", e->name, h->reason);
+		EXPECT_EQ(e->passed, h->passed) LOG("%s", e->name);
+		EXPECT_EQ(e->failed, h->failed) LOG("%s: %s", e->name, h->details);
+		EXPECT_NE(NULL, strstr(h->reason, e->reason)) LOG("%s: %s", e->name, h->reason);
+		EXPECT_EQ(!*e->reason, !*h->reason) LOG("%s: %s", e->name, h->reason);
 		if (e->heard) {
-			EXPECT_NE(NULL, strstr(h->all, e->heard)) TH_LOG("%s: %s", e->name, h->all);
+			EXPECT_NE(NULL, strstr(h->all, e->heard)) LOG("%s: %s", e->name, h->all);
 		}
-		EXPECT_EQ(NULL, strstr(h->all, "never said")) TH_LOG("%s: %s", e->name, h->all);
+		EXPECT_EQ(NULL, strstr(h->all, "never said")) LOG("%s: %s", e->name, h->all);
 		free(h);
 	}
 }
@@ -168,7 +168,7 @@ TEST(details_of_failures)
 	struct heard *h = run_it("fails", NULL, NULL, 1, false);
 
 	EXPECT_NE(NULL, strstr(h->details, "got 1, wanted 2; 1, scenarios/behaviours.c:"))
-		TH_LOG("%s", h->details);
+		LOG("%s", h->details);
 	EXPECT_NE(NULL, strstr(h->details, "got 5, wanted 6 to 7; "));
 	EXPECT_NE(NULL, strstr(h->details, "got 'x', wanted 'y'; "));
 	EXPECT_NE(NULL, strstr(h->details, "errno == -1, scenarios/"));
@@ -181,7 +181,7 @@ TEST(output_is_captured_line_by_line)
 
 	EXPECT_EQ(3, h->outputs);
 	EXPECT_NE(NULL, strstr(h->all, "|a line on stdout\n| tab?\n|without an end\n"))
-		TH_LOG("%s", h->all);
+		LOG("%s", h->all);
 	free(h);
 	h = run_it("floods", NULL, NULL, 1, false);
 	EXPECT_EQ(2000, h->outputs);
@@ -242,7 +242,7 @@ TEST(waiting_does_not_count)
 		ASSERT_EQ(1, poll(&pfd, 1, 10000));
 	}
 	runner_free(rn);
-	EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s", h->reason);
+	EXPECT_EQ(VERDICT_PASS, h->verdict) LOG("%s", h->reason);
 	EXPECT_EQ(2, h->steps);
 	EXPECT_GT(1000000000, h->ns);
 	run_params_free(&p);
@@ -327,9 +327,9 @@ TEST(parameters_reach_the_scenario)
 	free(h);
 	ASSERT_TRUE(run_params_init(&p, scenario_find("passes")));
 	EXPECT_FALSE(run_params_set(&p, "wurd=b", why, sizeof(why)));
-	EXPECT_NE(NULL, strstr(why, "did you mean 'word'?")) TH_LOG("%s", why);
+	EXPECT_NE(NULL, strstr(why, "did you mean 'word'?")) LOG("%s", why);
 	EXPECT_FALSE(run_params_set(&p, "n=10", why, sizeof(why)));
-	EXPECT_NE(NULL, strstr(why, "1 to 9")) TH_LOG("%s", why);
+	EXPECT_NE(NULL, strstr(why, "1 to 9")) LOG("%s", why);
 	EXPECT_FALSE(run_params_set(&p, "n", why, sizeof(why)));
 	run_params_free(&p);
 }
@@ -338,7 +338,7 @@ TEST(roles)
 {
 	struct heard *h = run_it("roles", NULL, NULL, 1, false);
 
-	EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+	EXPECT_EQ(VERDICT_PASS, h->verdict) LOG("%s\n%s", h->reason, h->details);
 	EXPECT_NE(NULL, strstr(h->all, "user|the user is here"));
 	EXPECT_NE(NULL, strstr(h->all, "user|uid"));
 	EXPECT_NE(NULL, strstr(h->all, "user|the user can say things"));
@@ -367,12 +367,12 @@ TEST(nothing_is_left_behind)
 		close(fd);
 		snprintf(set, sizeof(set), "file=%s", path);
 		h = run_it("orphans", set, ways[i].set, 1, false);
-		EXPECT_EQ(ways[i].verdict, h->verdict) TH_LOG("%s", h->reason);
+		EXPECT_EQ(ways[i].verdict, h->verdict) LOG("%s", h->reason);
 		f = fopen(path, "r");
 		ASSERT_NE(NULL, f);
 		while (fscanf(f, "%d", &pid) == 1) {
 			n++;
-			EXPECT_FALSE(alive(pid)) TH_LOG("process %d lives", pid);
+			EXPECT_FALSE(alive(pid)) LOG("process %d lives", pid);
 		}
 		EXPECT_EQ(3, n);
 		fclose(f);
@@ -553,7 +553,7 @@ TEST(switches_are_restored)
 		struct heard *h = run_it("sets-switch", ways[i], NULL, 1, false);
 
 		EXPECT_EQ(ways[i] ? VERDICT_FAIL : VERDICT_PASS, h->verdict)
-			TH_LOG("%s\n%s", h->reason, h->details);
+			LOG("%s\n%s", h->reason, h->details);
 		EXPECT_EQ(2, h->passed);
 		EXPECT_NE(NULL, strstr(h->all, "switch choose_other_page is now 1"));
 		ASSERT_EQ(0, state_open(&st));
@@ -572,5 +572,3 @@ TEST(switches_are_restored)
 	snprintf(cmd, sizeof(cmd), "rm -r '%s'", dir);
 	EXPECT_EQ(0, system(cmd));
 }
-
-TEST_HARNESS_MAIN

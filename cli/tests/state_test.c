@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <kselftest_harness.h>
+#include "unit.h"
 
 #include "kernel/state_parse.h"
 
@@ -28,7 +28,7 @@ FIXTURE_SETUP(reader)
 	snprintf(cmd, sizeof(cmd), "cp -r '%s/good/.' '%s'", FIXTURES, self->dir);
 	ASSERT_EQ(0, system(cmd));
 	ASSERT_EQ(0, setenv("TAGSCOPE_DEBUGFS", self->dir, 1));
-	ASSERT_EQ(0, state_open(&self->st)) TH_LOG("%s", state_error(self->st));
+	ASSERT_EQ(0, state_open(&self->st)) LOG("%s", state_error(self->st));
 }
 
 FIXTURE_TEARDOWN(reader)
@@ -58,14 +58,14 @@ TEST_F(reader, summary)
 {
 	struct state_summary s;
 
-	ASSERT_EQ(0, state_read_summary(self->st, &s)) TH_LOG("%s", state_error(self->st));
+	ASSERT_EQ(0, state_read_summary(self->st, &s)) LOG("%s", state_error(self->st));
 	EXPECT_EQ(1, s.version);
 	EXPECT_STREQ("cma", s.policy);
 	EXPECT_STREQ("-", s.reason);
 	/* The fixture numbers them from 1000 on, in the order of the documentation. */
 	for (size_t i = 0; i < nr_state_counters; i++) {
 		EXPECT_EQ(1000 + i, state_counter_value(&s, &state_counters[i]))
-			TH_LOG("%s", state_counters[i].name);
+			LOG("%s", state_counters[i].name);
 	}
 	EXPECT_EQ(1010, s.reserved_pages);
 	EXPECT_EQ(1029, s.pin_moved);
@@ -76,7 +76,7 @@ TEST_F(reader, regions)
 	struct state_region *r;
 	size_t n;
 
-	ASSERT_EQ(0, state_read_regions(self->st, &r, &n)) TH_LOG("%s", state_error(self->st));
+	ASSERT_EQ(0, state_read_regions(self->st, &r, &n)) LOG("%s", state_error(self->st));
 	ASSERT_EQ(2, n);
 	EXPECT_EQ(0x7e000000, r[0].tag_base);
 	EXPECT_EQ(0x40000000, r[0].mem_size);
@@ -224,9 +224,9 @@ TEST_F(reader, malformed_files_are_refused_with_the_reason)
 			err = state_read_replays(self->st, &rep, &n);
 		else
 			err = state_switch_get(self->st, "fault_wait_ms", &v);
-		EXPECT_EQ(-EPROTO, err) TH_LOG("%s: '%s'", s->file, s->text);
+		EXPECT_EQ(-EPROTO, err) LOG("%s: '%s'", s->file, s->text);
 		EXPECT_NE(NULL, strstr(state_error(self->st), s->why))
-			TH_LOG("'%s' does not say '%s'", state_error(self->st), s->why);
+			LOG("'%s' does not say '%s'", state_error(self->st), s->why);
 		EXPECT_NE(NULL, strstr(state_error(self->st), s->file));
 		EXPECT_EQ(NULL, r);
 		EXPECT_EQ(NULL, lat);
@@ -276,10 +276,10 @@ TEST(block_records)
 		rec[i] = 'x';
 		/* The reserved one may become anything. */
 		EXPECT_EQ(i == 30 ? 0 : -EPROTO, state_parse_block(rec, &b, why, sizeof(why)))
-			TH_LOG("at %zu", i);
+			LOG("at %zu", i);
 		rec[i] = '\0';
 		EXPECT_EQ(i == 30 ? 0 : -EPROTO, state_parse_block(rec, &b, why, sizeof(why)))
-			TH_LOG("NUL at %zu", i);
+			LOG("NUL at %zu", i);
 	}
 	EXPECT_EQ(-EPROTO,
 		  state_parse_block("r 1 17     0 00000000000000ff.\n\n", &b, why, sizeof(why)));
@@ -297,7 +297,7 @@ TEST(lookup_answers)
 	struct state_page p;
 	char why[200], text[1024];
 
-	ASSERT_EQ(0, state_parse_page(a_page, false, &p, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, state_parse_page(a_page, false, &p, why, sizeof(why))) LOG("%s", why);
 	EXPECT_EQ(0x51234, p.pfn);
 	EXPECT_EQ(77, p.block);
 	EXPECT_EQ('r', p.block_state);
@@ -316,7 +316,7 @@ TEST(lookup_answers)
 	EXPECT_EQ(-EPROTO, state_parse_page(a_page, true, &p, why, sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "'pte'"));
 	snprintf(text, sizeof(text), "%spte 0xe8000051234f43\nfoa 1\nvma_tagged 1\n", a_page);
-	ASSERT_EQ(0, state_parse_page(text, true, &p, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, state_parse_page(text, true, &p, why, sizeof(why))) LOG("%s", why);
 	EXPECT_EQ(0xe8000051234f43, p.pte);
 	EXPECT_TRUE(p.foa);
 	/* A page of tag storage says of which block. */
@@ -331,7 +331,7 @@ TEST(lookup_answers)
 		memcpy(text, a_page, before);
 		strcpy(text + before, strchr(line, '\n') + 1);
 		EXPECT_EQ(-EPROTO, state_parse_page(text, false, &p, why, sizeof(why)))
-			TH_LOG("without: %.20s", line);
+			LOG("without: %.20s", line);
 	}
 }
 
@@ -347,7 +347,7 @@ TEST(tags_answers)
 	}
 	digits[256] = raw[256] = '\0';
 	snprintf(text, sizeof(text), "pfn 0x5\nvalid 1\ntags %s\nraw %s\n", digits, raw);
-	ASSERT_EQ(0, state_parse_tags(text, &t, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, state_parse_tags(text, &t, why, sizeof(why))) LOG("%s", why);
 	EXPECT_TRUE(t.valid);
 	EXPECT_TRUE(t.has_raw);
 	EXPECT_EQ(0, t.tags[0]);
@@ -379,5 +379,3 @@ TEST(every_letter_has_a_text)
 	}
 	EXPECT_EQ(NULL, state_letter_text('x'));
 }
-
-TEST_HARNESS_MAIN
