@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What "run" and "suite" share: see execute.h. */
+/* What "run" and "suite" share: see batch.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -282,11 +282,7 @@ int batch_run(struct batch *ex, const struct command *cmd)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGTTOU, &ignore, NULL);
-	rep.planned = (unsigned int)ex->nr_runs;
-	if (report_begin(&rep)) {
-		status = problem(cmd, EXIT_NOT_HERE, "out of memory");
-		goto out;
-	}
+	report_plan(&rep, (unsigned int)ex->nr_runs);
 	for (size_t i = 0; i < ex->nr_runs && !interrupted; i++) {
 		struct run_options opt = {
 			.params = &ex->runs[i],
