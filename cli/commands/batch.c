@@ -320,11 +320,7 @@ int batch_run(struct batch *ex, const struct command *cmd)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGTTOU, &ignore, NULL);
-	rep.planned = (unsigned int)ex->nr_runs;
-	if (report_begin(&rep)) {
-		status = problem(cmd, EXIT_NOT_HERE, "out of memory");
-		goto out;
-	}
+	report_plan(&rep, (unsigned int)ex->nr_runs);
 	progress_begin(&l.progress, !isatty(fileno(rep.out)) && (ex->output || rep.format->whole ||
 								 isatty(STDERR_FILENO)),
 		       rep.planned);

@@ -44,7 +44,7 @@ void progress_event(struct progress *p, const struct event *ev)
 {
 	switch (ev->type) {
 	case EVENT_START:
-		p->name = ev->run->scenario->name;
+		p->name = ev->scenario;
 		p->step = 0;
 		p->start = now_ns();
 		break;

@@ -157,7 +157,8 @@ ok "it on a terminal" $?
 run 1 "$t" run --format json --seed 18446744073709551615 passes fails && python3 - "$dir/out" <<'END' 2>"$dir/err"
 import json, sys
 ev = [json.loads(line) for line in open(sys.argv[1])]
-start = ev[0]
+assert ev[0] == {"event": "plan", "version": 1, "t_ns": 0, "number": 2}, ev[0]
+start = ev[1]
 assert start["event"] == "start" and start["scenario"] == "passes" and start["seed"] == 2**64 - 1, start
 assert start["params"] == {"n": 3, "size": 4096, "flag": False, "word": "a"}, start
 results = [e for e in ev if e["event"] == "result"]

@@ -64,6 +64,9 @@ static void hear(void *ctx, const struct event *ev)
 	case EVENT_OUTPUT:
 		h->outputs++;
 		break;
+	case EVENT_PLAN:
+	case EVENT_EXIT:
+		exit(1);
 	case EVENT_END:
 		h->ends++;
 		h->verdict = ev->end->verdict;
