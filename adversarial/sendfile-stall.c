@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -12,51 +13,94 @@
 
 #include "attack/attack.h"
 
-#define MAX_CONNECTIONS 64
+#define MAX_SOCKETS 128		/* two for a connection */
 
-static int sockets[2 * MAX_CONNECTIONS], listener = -1;
+static int sockets[MAX_SOCKETS];
 static unsigned int nr_sockets;
-static struct sockaddr_in address = { .sin_family = AF_INET };
 
-static int keep(struct run *r, int fd, const char *what)
+static int add_socket(struct run *r, int fd)
 {
 	if (fd < 0)
-		bail_errno(r, "%s", what);
+		bail_errno(r, "a TCP socket");
 	sockets[nr_sockets++] = fd;
 	return fd;
 }
 
-static void listen_to_nobody(struct run *r)
+/* A connection to ourselves; returns the end that does not block. */
+static int connect_to_self(struct run *r)
 {
-	socklen_t len = sizeof(address);
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct sockaddr *addr = (struct sockaddr *)&to;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	socklen_t len = sizeof(to);
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, len) ||
-	    listen(listener, 1) || getsockname(listener, (struct sockaddr *)&address, &len))
+	if (listener < 0 || bind(listener, addr, len) || listen(listener, 1) ||
+	    getsockname(listener, addr, &len))
 		bail_errno(r, "a TCP socket");
-}
-
-/* Returns how many pages from this offset are in a connection of their own. */
-static size_t send_pages(struct run *r, const struct attacker *a, off_t offset, size_t pages)
-{
-	size_t size = pages * page_size(), done = 0;
-	ssize_t n = 0;
-	int fd;
-
-	if (nr_sockets + 2 > 2 * MAX_CONNECTIONS)
-		return 0;
-	fd = keep(r, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+	fd = add_socket(r, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (connect(fd, addr, len))
 		bail_errno(r, "connect");
-	keep(r, accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
+	add_socket(r, accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	close(listener);
 	if (fcntl(fd, F_SETFL, O_NONBLOCK))
 		bail_errno(r, "O_NONBLOCK");
-	do {
-		n = sendfile(fd, a->fd, &offset, size - done);
-		done += n > 0 ? (size_t)n : 0;
-	} while (n > 0 && done < size);
-	if (n < 0 && errno != EAGAIN)
-		bail_errno(r, "sendfile");
-	return done / page_size();
+	return fd;
 }
+
+static size_t hold(struct run *r, struct attacker *a)
+{
+	size_t size = a->pages * page_size();
+	off_t offset = 0;
+
+	while ((size_t)offset < size && nr_sockets < MAX_SOCKETS) {
+		int fd = connect_to_self(r);
+		ssize_t n;
+
+		do
+			n = sendfile(fd, a->fd, &offset, size - (size_t)offset);
+		while (n > 0 && (size_t)offset < size);
+		if (n < 0 && errno != EAGAIN)
+			bail_errno(r, "sendfile");
+	}
+	return (size_t)offset / page_size();
+}
+
+static void release(struct run *r, struct attacker *a)
+{
+	(void)r;
+	(void)a;
+	while (nr_sockets)
+		close(sockets[--nr_sockets]);
+}
+
+static const struct technique sendfile_stall = {
+	.role = {
+		.name = "attacker",
+		.summary = "sends its page cache to a peer that never reads",
+		.syscalls = SYSCALLS(ATTACK_SYSCALLS, "socket", "bind", "listen", "getsockname",
+				     "connect", "accept4", "fcntl", "sendfile"),
+	},
+	.max_pages = 6000,
+	.place = place_memfd,
+	.hold = hold,
+	.release = release,
+	.mode = {
+		[ATTACK_ON] = { HOLDS_STORAGE,
+			"The attacker fills memory until pages of its memfd lie in tag storage, and sends them by sendfile over TCP to a peer that never reads. They stay in the queues of the connection. The victim gets its tagged memory elsewhere." },
+		[ATTACK_OFF] = { HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that is queued." },
+	},
+};
+
+ADVERSARY(sendfile_stall,
+	  .name = "sendfile-stall",
+	  .summary = "holds tag storage by sendfile to a peer that never reads",
+	  .explanation =
+		"sendfile() does not copy: the network has references to the pages of the page cache until the "
+		"peer has acknowledged and read what is in them. Over the loopback device the peer is a program "
+		"of the same ordinary user, and need not ever read. As with splice() no get_user_pages() is "
+		"involved.",
+	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1024", 256, 2500),
+	  .needs = NEED_POLICY_CMA);

@@ -9,7 +9,7 @@
 
 #include "attack/attack.h"
 #include "attack/choose.h"
-#include "attack/held.h"
+#include "attack/blocks.h"
 #include "attack/judge.h"
 #include "scenario/memory.h"
 
@@ -228,7 +228,7 @@ static uint64_t most_replays(struct run *r, struct state *st)
 
 /* Let it have memory, choose its pages, and see what becomes of them. True: it has ended. */
 static bool run_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
-		       const struct held *held, const struct expected *want)
+		       const struct blocks *held, const struct expected *want)
 {
 	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages");
 	struct victim *v = &k->victim;
@@ -286,9 +286,9 @@ static void run_baseline(struct run *r)
 
 static bool nothing_held(struct run *r, const struct attack *k, pid_t pid)
 {
-	struct held held = held_now(r, k->technique, &k->attacker, pid);
+	struct blocks held = held_now(r, k->technique, &k->attacker, pid);
 
-	held_free(&held);
+	blocks_free(&held);
 	return !held.pages;
 }
 
@@ -298,7 +298,7 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	enum attack_effect effect = t->mode[mode].effect;
 	struct expected want = { .held = effect == HOLDS_STORAGE };
 	struct attack *k = attack_new(r, m, t);
-	struct held placed = { .map = NULL }, held;
+	struct blocks placed = { .map = NULL }, held;
 	const struct role *role = &t->role;
 	struct state_summary before;
 	struct child *c, *vc;
@@ -342,8 +342,8 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	if (k->attacker.pages)
 		expect_eq_u64(r, k->attacker.damaged, 0, "%s: the attacker's own data is intact",
 			      m->text);
-	held_free(&placed);
-	held_free(&held);
+	blocks_free(&placed);
+	blocks_free(&held);
 	attack_free(k);
 }
 

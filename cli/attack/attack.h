@@ -3,7 +3,7 @@
  * What an adversary declares: its technique, a way in which an ordinary user keeps pages
  * from being moved. The rest is the same for all adversaries and is in this folder:
  * filling memory until the attacker's pages lie in tag storage (fill.h), a victim whose
- * tags are to be stored just there (victim.h), looking at what is held (held.h), the
+ * tags are to be stored just there (victim.h), looking at what is held (blocks.h), the
  * order of it all (attack.c) and what has to come out (judge.h).
  *
  * As in scenario.h, what cannot be done ends the scenario with a clear result.

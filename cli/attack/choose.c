@@ -14,57 +14,22 @@ static bool enough(const struct victim *v, unsigned int per_way)
 	return v->n[VICTIM_MMAP] >= per_way && v->n[VICTIM_MPROTECT] >= per_way;
 }
 
-/* Into the way that has fewer, or where it fits. False: nowhere. */
-static bool take(struct victim *v, uint64_t addr, const struct state_page *page,
-		 unsigned int per_way)
+/* Into the way that has fewer. */
+static void take(struct victim *v, uint64_t addr)
 {
 	enum victim_way way = v->n[VICTIM_MMAP] < v->n[VICTIM_MPROTECT] ? VICTIM_MMAP :
 									 VICTIM_MPROTECT;
 
-	/* What a tagged page is allocated from is never tag storage. */
-	if (page->in_tag_storage)
-		way = VICTIM_MPROTECT;
-	else if (v->n[way] >= per_way)
-		way = way == VICTIM_MMAP ? VICTIM_MPROTECT : VICTIM_MMAP;
-	if (v->n[way] >= per_way)
-		return false;
 	v->page[way][v->n[way]++] = (struct victim_page){ .old = addr, .addr = addr };
-	return true;
-}
-
-void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way)
-{
-	uint64_t total = v->memory_pages, at = rnd_below(r, total ? total : 1);
-	unsigned char *taken = calloc(total + 1, 1);
-
-	if (!taken)
-		bail(r, "out of memory");
-	for (int pass = 0; pass < 2; pass++) {
-		for (uint64_t k = 0; k < total && !enough(v, per_way); k++) {
-			struct state_page page;
-			uint64_t addr;
-
-			/* Data is not to be found everywhere: try, but not for long. */
-			if (!pass && k == VICTIM_MAX_PAGES * 4)
-				break;
-			/* The step spreads them; it is prime. */
-			at = (at + (total % 61 ? 61 : 59)) % total;
-			addr = v->memory + at * page_size();
-			if (taken[at] || !page_present(r, pid, page_at(addr), &page) ||
-			    page.block < 0 || (!pass && page.block_state != BLOCK_DATA))
-				continue;
-			taken[at] = take(v, addr, &page, per_way);
-		}
-	}
-	free(taken);
 }
 
 /*
- * Of these n pages from addr, those whose block is held, and which are not tag storage
- * themselves: their numbers go to found[], and how many they are is returned.
+ * Of these n pages from addr, those whose block is in a set, or is not (in), and which are
+ * not tag storage themselves: their numbers go to found[], and how many they are is
+ * returned.
  */
-static size_t find_held(struct run *r, const struct held *held, pid_t pid, uint64_t addr,
-			size_t n, uint32_t *found)
+static size_t find(struct run *r, const struct blocks *set, bool in, pid_t pid, uint64_t addr,
+		   size_t n, uint32_t *found)
 {
 	struct page_location *where = calloc(n + 1, sizeof(*where));
 	size_t nr = 0;
@@ -72,12 +37,50 @@ static size_t find_held(struct run *r, const struct held *held, pid_t pid, uint6
 	if (!where)
 		bail(r, "out of memory");
 	page_locations(r, pid, page_at(addr), n, where);
-	for (size_t i = 0; i < n; i++)
-		if (where[i].present && held_block(held, pfn_block(r, where[i].pfn)) &&
+	for (size_t i = 0; i < n; i++) {
+		int64_t block = where[i].present ? pfn_block(r, where[i].pfn) : -1;
+
+		if (block >= 0 && blocks_have(set, block) == in &&
 		    !pfn_in_tag_storage(r, where[i].pfn))
 			found[nr++] = (uint32_t)i;
+	}
 	free(where);
 	return nr;
+}
+
+/* The same, of the victim's memory from page first on, until there are enough. */
+static void choose(struct run *r, struct victim *v, const struct blocks *set, bool in, pid_t pid,
+		   uint64_t first, unsigned int per_way)
+{
+	uint64_t total = v->memory_pages - first, memory = v->memory + first * page_size();
+	uint32_t *found = calloc(total + 1, sizeof(*found));
+	size_t n;
+
+	if (!found)
+		bail(r, "out of memory");
+	n = find(r, set, in, pid, memory, total, found);
+	/* In any order, so that many blocks get their turn. */
+	for (; n && !enough(v, per_way); n--) {
+		size_t pick = rnd_below(r, n);
+		uint64_t addr = memory + found[pick] * page_size();
+		struct state_page page;
+
+		found[pick] = found[n - 1];
+		/* It may have moved meanwhile. */
+		if (page_present(r, pid, page_at(addr), &page) && page.block >= 0 &&
+		    blocks_have(set, page.block) == in && !page.in_tag_storage)
+			take(v, addr);
+	}
+	free(found);
+}
+
+void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way)
+{
+	struct blocks data = blocks_with_data(r);
+
+	choose(r, v, &data, true, pid, 0, per_way);
+	choose(r, v, &data, false, pid, 0, per_way);
+	blocks_free(&data);
 }
 
 /* Let the victim fill so many pages more; false if it cannot have any. */
@@ -103,38 +106,21 @@ static bool grow_victim(struct run *r, struct victim *v, struct child *c, uint64
 	return v->memory_pages > had;
 }
 
-void choose_held(struct run *r, struct victim *v, const struct held *held, struct child *c,
+void choose_held(struct run *r, struct victim *v, const struct blocks *held, struct child *c,
 		 unsigned int per_way)
 {
-	uint64_t looked = 0;
+	uint64_t looked = 0, first;
 
 	/* Up to all there is: the pages of the held blocks are somewhere. */
 	do {
-		uint64_t first = looked, total = v->memory_pages - first;
-		uint32_t *found = calloc(total + 1, sizeof(*found));
-		size_t n;
-
-		if (!found)
-			bail(r, "out of memory");
-		n = find_held(r, held, role_pid(c), v->memory + first * page_size(), total, found);
-		/* In any order, so that many blocks get their turn. */
-		for (; n && !enough(v, per_way); n--) {
-			size_t pick = rnd_below(r, n);
-			uint64_t addr = v->memory + (first + found[pick]) * page_size();
-			struct state_page page;
-
-			found[pick] = found[n - 1];
-			if (page_present(r, role_pid(c), page_at(addr), &page) &&
-			    held_block(held, page.block) && !page.in_tag_storage)
-				take(v, addr, &page, per_way);
-		}
-		free(found);
+		first = looked;
 		looked = v->memory_pages;
+		choose(r, v, held, true, role_pid(c), first, per_way);
 	} while (!enough(v, per_way) && grow_victim(r, v, c, GROW_PAGES));
 }
 
 void choose_shared(struct run *r, struct victim *v, const struct attacker *a,
-		   const struct held *held)
+		   const struct blocks *held)
 {
 	struct victim_page *page = v->page[VICTIM_SHARED];
 	size_t ps = page_size(), step = 512, done = 0;
@@ -147,7 +133,7 @@ void choose_shared(struct run *r, struct victim *v, const struct attacker *a,
 		size_t nr;
 
 		populate(r, p, step * ps);
-		nr = find_held(r, held, 0, (uintptr_t)p, step, found);
+		nr = find(r, held, true, 0, (uintptr_t)p, step, found);
 		for (size_t i = 0; i < nr && n < SHARED_TRY; i++) {
 			page[n].old = page[n].addr = (uintptr_t)p + found[i] * ps;
 			n++;
@@ -165,7 +151,7 @@ void choose_shared(struct run *r, struct victim *v, const struct attacker *a,
 	v->n[VICTIM_SHARED] = n;
 }
 
-void choose_shared_again(struct run *r, struct victim *v, const struct held *held)
+void choose_shared_again(struct run *r, struct victim *v, const struct blocks *held)
 {
 	struct victim_page *page = v->page[VICTIM_SHARED];
 	unsigned int kept = 0;
@@ -175,7 +161,7 @@ void choose_shared_again(struct run *r, struct victim *v, const struct held *hel
 		struct state_page now;
 
 		if (!page_present(r, 0, addr, &now) || now.in_tag_storage ||
-		    !held_block(held, now.block))
+		    !blocks_have(held, now.block))
 			continue;
 		pattern_fill(addr, page_size(), v->seed, victim_pattern(VICTIM_SHARED, kept));
 		page[kept++] = page[i];

@@ -4,7 +4,7 @@
 #define TAGSCOPE_ATTACK_CHOOSE_H
 
 #include "attack/attack.h"
-#include "attack/held.h"
+#include "attack/blocks.h"
 
 /* Pages shared with the attacker: as many are tagged, and more are tried to find them. */
 #define SHARED_PAGES 2
@@ -16,14 +16,14 @@
  */
 void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way);
 /* Those whose block is held. If the victim has not enough of them, it is to fill more. */
-void choose_held(struct run *r, struct victim *v, const struct held *held, struct child *c,
+void choose_held(struct run *r, struct victim *v, const struct blocks *held, struct child *c,
 		 unsigned int per_way);
 /*
  * Shared pages whose block is held, for the attacker to hold as well. Then, when it
  * holds them, keep those of which it is still true, and give them content.
  */
 void choose_shared(struct run *r, struct victim *v, const struct attacker *a,
-		   const struct held *held);
-void choose_shared_again(struct run *r, struct victim *v, const struct held *held);
+		   const struct blocks *held);
+void choose_shared_again(struct run *r, struct victim *v, const struct blocks *held);
 
 #endif

@@ -50,8 +50,8 @@ static void measure_way(struct run *r, const struct mode *m, enum victim_way way
 }
 
 void judge_held(struct run *r, const struct mode *m, const struct technique *t,
-		const struct attacker *a, enum attack_effect effect, const struct held *placed,
-		const struct held *held, const struct state_summary *before)
+		const struct attacker *a, enum attack_effect effect, const struct blocks *placed,
+		const struct blocks *held, const struct state_summary *before)
 {
 	if (!t->is_held) {
 		note(r, "%" PRIu64 " of %" PRIu64 " blocks had the attacker's data, %" PRIu64

@@ -4,7 +4,7 @@
 #define TAGSCOPE_ATTACK_JUDGE_H
 
 #include "attack/attack.h"
-#include "attack/held.h"
+#include "attack/blocks.h"
 
 /* The kernel's switches in a mode. */
 struct mode {
@@ -33,8 +33,8 @@ struct counted {
 
 /* What placing and holding came to; before: the counters before it held anything. */
 void judge_held(struct run *r, const struct mode *m, const struct technique *t,
-		const struct attacker *a, enum attack_effect effect, const struct held *placed,
-		const struct held *held, const struct state_summary *before);
+		const struct attacker *a, enum attack_effect effect, const struct blocks *placed,
+		const struct blocks *held, const struct state_summary *before);
 
 /* The victim's accesses, while it and the attacker still have their memory. */
 void judge_victim(struct run *r, const struct mode *m, const struct victim *v, pid_t pid,

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Tag blocks: those in which an attacker holds pages, or that hold data. Root only. */
+#ifndef TAGSCOPE_ATTACK_BLOCKS_H
+#define TAGSCOPE_ATTACK_BLOCKS_H
+
+#include "attack/attack.h"
+
+/* Some of the tag blocks, and what made them belong here. */
+struct blocks {
+	uint64_t pages;		/* pages of tag storage in ... */
+	uint64_t blocks;	/* ... so many blocks ... */
+	uint64_t shown;		/* ... which the block map shows as pinned */
+	unsigned char *map;	/* nonzero for each such block */
+	uint64_t nr_blocks;	/* that there are in all */
+};
+
+/* Where the attacker has pages that it holds, or is going to. blocks_free() frees. */
+struct blocks held_now(struct run *r, const struct technique *t, const struct attacker *a,
+		       pid_t pid);
+/* Those that hold data; only .map and .blocks are set. */
+struct blocks blocks_with_data(struct run *r);
+void blocks_free(struct blocks *b);
+/* Whether this block is one of them; block -1: no. */
+bool blocks_have(const struct blocks *b, int64_t block);
+
+#endif
