@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <kselftest_harness.h>
+#include "unit.h"
 
 #include "base/text.h"
 #include "event/reader.h"
@@ -81,7 +81,7 @@ static bool same_end(const struct event_end *a, const struct event_end *b)
 		return a == b;
 	return a->verdict == b->verdict && same_text(a->reason, b->reason) &&
 	       a->steps == b->steps && a->passed == b->passed && a->failed == b->failed &&
-	       a->ns == b->ns;
+	       a->skipped == b->skipped && a->ns == b->ns;
 }
 
 static bool same(const struct event *a, const struct event *b)
@@ -91,7 +91,8 @@ static bool same(const struct event *a, const struct event *b)
 	return a->type == b->type && same_text(a->scenario, b->scenario) && a->t_ns == b->t_ns &&
 	       same_text(a->role, b->role) && same_text(a->text, b->text) &&
 	       a->number == b->number && a->waiting == b->waiting && a->ok == b->ok &&
-	       same_text(a->detail, b->detail) && same_text(a->unit, b->unit) &&
+	       a->skipped == b->skipped && same_text(a->detail, b->detail) &&
+	       same_text(a->unit, b->unit) &&
 	       (a->value == b->value || (isnan(a->value) && isnan(b->value))) &&
 	       a->how == b->how && same_start(a->start, b->start) && same_end(a->end, b->end);
 }
@@ -128,6 +129,8 @@ TEST(there_and_back)
 		{ EVENT_RESULT, "mmap", 12, "victim", "it holds", 5, .ok = true },
 		{ EVENT_RESULT, "mmap", 12, "", "it does not", 6, .detail = "got 1" },
 		{ EVENT_RESULT, "mmap", 12, "", "", 7 },
+		{ EVENT_RESULT, "mmap", 12, "", "left out", 8, .ok = true, .skipped = true,
+		  .detail = "no zram here" },
 		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "ns", .value = 1.0 / 3 },
 		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "ns", .value = -1e300 },
 		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "1", .value = 12345678901234568.0 },
@@ -142,7 +145,7 @@ TEST(there_and_back)
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		char *text = round_trip(&events[i]);
 
-		EXPECT_NE(NULL, text) TH_LOG("event %zu", i);
+		EXPECT_NE(NULL, text) LOG("event %zu", i);
 		EXPECT_EQ(NULL, text ? strchr(text, '\n') : NULL);
 		free(text);
 	}
@@ -175,7 +178,7 @@ TEST(what_is_not_known_is_passed_over)
 	struct event *ev;
 	char why[200];
 
-	ASSERT_EQ(0, event_parse(text, strlen(text), &ev, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, event_parse(text, strlen(text), &ev, why, sizeof(why))) LOG("%s", why);
 	EXPECT_STREQ("y", ev->text);
 	ASSERT_NE(NULL, ev->state);
 	EXPECT_EQ(1, ev->state->nr_extra);
@@ -225,9 +228,9 @@ TEST(what_is_wrong_is_told)
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		EXPECT_EQ(-EPROTO, event_parse(wrong[i].text, strlen(wrong[i].text), &ev, why,
-					       sizeof(why))) TH_LOG("%s", wrong[i].text);
+					       sizeof(why))) LOG("%s", wrong[i].text);
 		EXPECT_EQ(NULL, ev);
-		EXPECT_NE(NULL, strstr(why, wrong[i].why)) TH_LOG("%s: %s", wrong[i].text, why);
+		EXPECT_NE(NULL, strstr(why, wrong[i].why)) LOG("%s: %s", wrong[i].text, why);
 	}
 }
 
@@ -376,10 +379,10 @@ TEST(formats_need_nothing_but_events)
 		sheet_close(&t.live[i]);
 		sheet_open(&again, formats[i]);
 		EXPECT_EQ(0, events_read(f, report_event, &again.rep, why, sizeof(why)))
-			TH_LOG("%s", why);
+			LOG("%s", why);
 		sheet_close(&again);
 		EXPECT_LT(1000, t.live[i].len);
-		EXPECT_STREQ(t.live[i].text, again.text) TH_LOG("%s", formats[i]->name);
+		EXPECT_STREQ(t.live[i].text, again.text) LOG("%s", formats[i]->name);
 		EXPECT_EQ(report_status(&t.live[i].rep), report_status(&again.rep));
 		free(t.live[i].text);
 		free(again.text);
@@ -396,7 +399,7 @@ TEST(formats_need_nothing_but_events)
 #define NOTE(name, t) "{\"event\":\"note\",\"scenario\":\"" name "\",\"text\":\"n\",\"t_ns\":" t "}\n"
 #define RESULT(ok) "{\"event\":\"result\",\"scenario\":\"a\",\"text\":\"n\",\"t_ns\":5,\"ok\":" ok "}\n"
 #define END(name) "{\"event\":\"end\",\"scenario\":\"" name "\",\"verdict\":\"pass\",\"reason\":\"\"," \
-	"\"steps\":0,\"passed\":0,\"failed\":0,\"ns\":1,\"t_ns\":9}\n"
+	"\"steps\":0,\"passed\":0,\"failed\":0,\"skipped\":0,\"ns\":1,\"t_ns\":9}\n"
 
 struct counts {
 	unsigned int plans, starts, ends, others;
@@ -457,10 +460,10 @@ TEST(reading)
 		fputs(kept[i].text, f);
 		rewind(f);
 		EXPECT_EQ(kept[i].err, events_read(f, count, &c, why, sizeof(why)))
-			TH_LOG("%s: %s", kept[i].text, why);
-		EXPECT_NE(NULL, strstr(why, kept[i].why)) TH_LOG("%s: %s", kept[i].text, why);
+			LOG("%s: %s", kept[i].text, why);
+		EXPECT_NE(NULL, strstr(why, kept[i].why)) LOG("%s: %s", kept[i].text, why);
 		EXPECT_EQ(0, memcmp(&c, &kept[i].heard, sizeof(c)))
-			TH_LOG("%s: %u %u %u %u %d", kept[i].text, c.plans, c.starts, c.ends,
+			LOG("%s: %u %u %u %u %d", kept[i].text, c.plans, c.starts, c.ends,
 			       c.others, c.verdict);
 		fclose(f);
 	}
@@ -482,4 +485,3 @@ TEST(a_line_without_end)
 	fclose(f);
 }
 
-TEST_HARNESS_MAIN

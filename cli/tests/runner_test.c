@@ -448,7 +448,7 @@ TEST(settings_are_restored)
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct heard *h = run_it("changes", ways[i].set, NULL, 1, false);
 
-		EXPECT_EQ(ways[i].verdict, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+		EXPECT_EQ(ways[i].verdict, h->verdict) LOG("%s\n%s", h->reason, h->details);
 		EXPECT_STREQ("old\n", read_text("setting"));
 		EXPECT_STREQ("0\n", read_text("setting-2"));
 		/* What is written is the choice; the kernel would show the others with it. */
@@ -468,9 +468,9 @@ TEST(settings_that_cannot_be_restored)
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct heard *h = run_it("changes", ways[i], "spoil=yes", 1, false);
 
-		EXPECT_EQ(VERDICT_ERROR, h->verdict) TH_LOG("%s\n%s", h->reason, h->details);
+		EXPECT_EQ(VERDICT_ERROR, h->verdict) LOG("%s\n%s", h->reason, h->details);
 		EXPECT_NE(NULL, strstr(h->reason, "cannot put back choice to 'sometimes'"))
-			TH_LOG("%s", h->reason);
+			LOG("%s", h->reason);
 		EXPECT_STREQ("old\n", read_text("setting"));
 		EXPECT_EQ(0, rmdir("choice"));
 		write_text("choice", "always [sometimes] never\n");
@@ -523,7 +523,7 @@ TEST(a_mount_goes_with_the_scenario)
 	pid_t pid;
 
 	if (geteuid())
-		SKIP(return, "only root mounts");
+		SKIP("only root mounts");
 	make_settings(dir);
 	ASSERT_EQ(0, mkdir("mount-point", 0700));
 	pid = fork();
@@ -542,7 +542,7 @@ TEST(a_mount_goes_with_the_scenario)
 	ASSERT_EQ(0, rmdir("mount-point"));
 	remove_settings(dir);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-		SKIP(return, "no mount namespaces here");
+		SKIP("no mount namespaces here");
 	EXPECT_EQ(0, status);
 }
 
@@ -552,7 +552,7 @@ TEST(a_disposable_machine_says_so)
 
 	ASSERT_EQ(0, setenv("TAGSCOPE_DISPOSABLE", "1", 1));
 	h = run_it("spoils", NULL, NULL, 1, false);
-	EXPECT_EQ(VERDICT_PASS, h->verdict) TH_LOG("%s", h->reason);
+	EXPECT_EQ(VERDICT_PASS, h->verdict) LOG("%s", h->reason);
 	free(h);
 	ASSERT_EQ(0, setenv("TAGSCOPE_DISPOSABLE", "0", 1));
 	h = run_it("spoils", NULL, NULL, 1, false);
