@@ -1,48 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a scenario says in packets, and what it prints, made events. */
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/number.h"
+#include "base/text.h"
 #include "run/runner_private.h"
 
-static void take_state(struct runner *rn, const cJSON *o)
+static void take_state(struct runner *rn, const struct event *said)
 {
-	const cJSON *counters = cJSON_GetObjectItem(o, "counters"), *c;
-	const char *policy = cJSON_GetStringValue(cJSON_GetObjectItem(o, "policy"));
-	size_t i = 0;
-
-	rn->have_state = false;
-	if (!policy || !cJSON_IsArray(counters))
-		return;
-	memset(&rn->state, 0, sizeof(rn->state));
-	rn->state.version = STATE_VERSION;
-	snprintf(rn->state.policy, sizeof(rn->state.policy), "%s", policy);
-	cJSON_ArrayForEach(c, counters) {
-		const char *number = cJSON_GetStringValue(c);
-
-		if (i == nr_state_counters || !number ||
-		    !parse_u64(number, false,
-			       (uint64_t *)((char *)&rn->state + state_counters[i].offset)))
-			return;
-		i++;
-	}
-	rn->have_state = i == nr_state_counters;
+	rn->have_state = said->state != NULL;
+	if (said->state)
+		rn->state = *said->state;
 }
 
-static void take_step(struct runner *rn, const cJSON *o, const char *text)
+static void take_step(struct runner *rn, const struct event *said)
 {
-	struct event ev = { .type = EVENT_STEP, .text = text };
+	struct event ev = { .type = EVENT_STEP, .text = said->text, .waiting = said->waiting };
 
-	take_state(rn, o);
-	snprintf(rn->step, sizeof(rn->step), "%s", text);
+	take_state(rn, said);
+	snprintf(rn->step, sizeof(rn->step), "%s", said->text);
 	ev.number = ++rn->steps;
 	ev.state = rn->have_state ? &rn->state : NULL;
-	ev.waiting = cJSON_IsTrue(cJSON_GetObjectItem(o, "wait"));
 	if (ev.waiting) {
 		rn->paused_at = now_ns();
 		rn->waiting = true;
@@ -51,80 +32,87 @@ static void take_step(struct runner *rn, const cJSON *o, const char *text)
 	runner_emit(rn, &ev);
 }
 
-static const char *str(const cJSON *o, const char *key)
+static void take_crash(struct runner *rn, const char *role, const char *text)
 {
-	const char *s = cJSON_GetStringValue(cJSON_GetObjectItem(o, key));
+	char buf[400];
 
-	return s ? s : "";
+	if (!*role) {
+		conclude(rn, VERDICT_FAIL, "it crashed: %s", text);
+		return;
+	}
+	/* A role's death may be what the scenario waits for; then it says so. */
+	snprintf(buf, sizeof(buf), "the %s crashed: %s", role, text);
+	runner_emit(rn, &(struct event){ .type = EVENT_NOTE, .role = role, .text = buf });
+}
+
+static void take_exit(struct runner *rn, const struct event *said)
+{
+	const char *role = said->role, *text = said->text;
+	char buf[400];
+
+	rn->ended = rn->ended || said->how != EVENT_EXIT_CRASH;
+	switch (said->how) {
+	case EVENT_EXIT_DONE:
+		take_state(rn, said);
+		break;
+	case EVENT_EXIT_SKIP:
+		conclude(rn, VERDICT_SKIP, "%s", text);
+		break;
+	case EVENT_EXIT_BAIL:
+		conclude(rn, VERDICT_ERROR, "%s%s%s", role, *role ? ": " : "", text);
+		break;
+	case EVENT_EXIT_STOP:
+		conclude(rn, VERDICT_FAIL, "it could not go on after a failed result");
+		break;
+	case EVENT_EXIT_DENIED:
+		snprintf(buf, sizeof(buf), "%s%s makes only the system calls it declared",
+			 *role ? "the " : "the scenario", role);
+		add_result(rn, role, false, buf, text);
+		conclude(rn, VERDICT_FAIL, "%s%s made the system call %s, which is not in its list",
+			 *role ? "role " : "the scenario", role, text);
+		break;
+	case EVENT_EXIT_CRASH:
+		take_crash(rn, role, text);
+		break;
+	}
 }
 
 static void take_packet(struct runner *rn, const char *packet, size_t len)
 {
-	cJSON *o = cJSON_ParseWithLength(packet, len);
-	const char *type = str(o, "type"), *text = str(o, "text"), *role = str(o, "role");
-	char buf[400];
+	struct event *said;
+	char why[256];
 
-	if (!strcmp(type, "step")) {
-		take_step(rn, o, text);
-	} else if (!strcmp(type, "result") && *str(o, "skipped")) {
-		add_skipped_result(rn, role, text, str(o, "skipped"));
-	} else if (!strcmp(type, "result")) {
-		add_result(rn, role, cJSON_IsTrue(cJSON_GetObjectItem(o, "ok")), text,
-			   str(o, "detail"));
-	} else if (!strcmp(type, "note")) {
-		struct event ev = { .type = EVENT_NOTE, .role = role, .text = text };
-
-		runner_emit(rn, &ev);
-	} else if (!strcmp(type, "measure")) {
-		const cJSON *value = cJSON_GetObjectItem(o, "value");
-		struct event ev = {
-			.type = EVENT_MEASURE,
-			.role = role,
-			.text = text,
-			.unit = str(o, "unit"),
-			.value = cJSON_IsNumber(value) ? value->valuedouble : 0,
-		};
-
-		runner_emit(rn, &ev);
-	} else if (!strcmp(type, "end")) {
-		take_state(rn, o);
+	if (event_parse(packet, len, &said, why, sizeof(why))) {
+		conclude(rn, VERDICT_ERROR, "the scenario said something unknown: %s", why);
 		rn->ended = true;
-	} else if (!strcmp(type, "skip")) {
-		conclude(rn, VERDICT_SKIP, "%s", text);
-		rn->ended = true;
-	} else if (!strcmp(type, "bail")) {
-		conclude(rn, VERDICT_ERROR, "%s%s%s", role, *role ? ": " : "", text);
-		rn->ended = true;
-	} else if (!strcmp(type, "stop")) {
-		conclude(rn, VERDICT_FAIL, "it could not go on after a failed result");
-		rn->ended = true;
-	} else if (!strcmp(type, "denied")) {
-		snprintf(buf, sizeof(buf), "%s%s makes only the system calls it declared",
-			 *role ? "the " : "the scenario", role);
-		add_result(rn, role, false, buf, text);
-		conclude(rn, VERDICT_FAIL,
-			 "%s%s made the system call %s, which is not in its list", *role ? "role " :
-			 "the scenario", role, text);
-		rn->ended = true;
-	} else if (!strcmp(type, "crash")) {
-		if (*role)
-			snprintf(buf, sizeof(buf), "the %s crashed: %s", role, text);
-		else
-			snprintf(buf, sizeof(buf), "it crashed: %s", text);
-		/* A role's death may be what the scenario waits for; then it says so. */
-		if (*role) {
-			struct event ev = { .type = EVENT_NOTE, .role = role, .text = buf };
-
-			runner_emit(rn, &ev);
-		} else {
-			conclude(rn, VERDICT_FAIL, "%s", buf);
-		}
-	} else {
-		conclude(rn, VERDICT_ERROR, "the scenario said something unknown: %.*s",
-			 (int)(len < 80 ? len : 80), packet);
-		rn->ended = true;
+		return;
 	}
-	cJSON_Delete(o);
+	switch (said->type) {
+	case EVENT_STEP:
+		take_step(rn, said);
+		break;
+	case EVENT_RESULT:
+		if (said->skipped)
+			add_skipped_result(rn, said->role, said->text, said->detail);
+		else
+			add_result(rn, said->role, said->ok, said->text, said->detail);
+		break;
+	case EVENT_NOTE:
+	case EVENT_MEASURE:
+		runner_emit(rn, said);
+		break;
+	case EVENT_EXIT:
+		take_exit(rn, said);
+		break;
+	case EVENT_PLAN:
+	case EVENT_START:
+	case EVENT_OUTPUT:
+	case EVENT_END:
+		conclude(rn, VERDICT_ERROR, "the scenario said what only the runner says");
+		rn->ended = true;
+		break;
+	}
+	event_free(said);
 }
 
 /* Its other end is closed, so it would be readable for ever. */
@@ -154,6 +142,7 @@ static void emit_line(struct runner *rn)
 
 	rn->line[rn->line_len] = '\0';
 	rn->line_len = 0;
+	text_clean(rn->line);
 	runner_emit(rn, &ev);
 }
 
@@ -166,12 +155,10 @@ bool read_output(struct runner *rn)
 	if (!n)
 		unwatch(rn, rn->out);
 	for (ssize_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)buf[i];
+		char c = buf[i];
 
 		if (c != '\n')
-			rn->line[rn->line_len++] = c == '\t'	       ? ' ' :
-						   c < ' ' || c == 127 ? '?' :
-									 (char)c;
+			rn->line[rn->line_len++] = c ? c : '?';
 		if (c == '\n' || rn->line_len == sizeof(rn->line) - 1)
 			emit_line(rn);
 	}

@@ -54,7 +54,7 @@ child_main(struct runner *rn, int say, int go, int out, pid_t parent)
 	if (syscall(SYS_close_range, RUN_FD_GO + 1, ~0U, 0))
 		for (int fd = RUN_FD_GO + 1; fd < 1024; fd++)
 			close(fd);
-	run_child(rn->info.params, rn->info.seed, rn->control);
+	run_child(rn->params, rn->about->seed, rn->control);
 }
 
 static bool watch_fd(struct runner *rn, int fd)

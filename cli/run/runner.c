@@ -26,8 +26,9 @@ uint64_t runner_elapsed(const struct runner *rn)
 
 void runner_emit(struct runner *rn, struct event *ev)
 {
-	ev->t_ns = runner_elapsed(rn);
-	ev->run = &rn->info;
+	/* The clock begins when the scenario does. */
+	ev->t_ns = ev->type == EVENT_START ? 0 : runner_elapsed(rn);
+	ev->scenario = rn->params->scenario->name;
 	if (!ev->role)
 		ev->role = "";
 	rn->fn(rn->ctx, ev);
@@ -86,19 +87,22 @@ struct runner *runner_start(const struct run_options *opt, event_fn fn, void *ct
 	const struct scenario *s = opt->params->scenario;
 	struct runner *rn = calloc(1, sizeof(*rn));
 	struct event ev = { .type = EVENT_START };
-	struct run_end end = { .reason = NULL };
+	struct event_end end = { .reason = NULL };
 	char why[1024];
 
 	if (!rn)
 		return NULL;
+	rn->about = run_about(opt);
+	if (!rn->about) {
+		free(rn);
+		return NULL;
+	}
 	rn->say = rn->go = rn->out = rn->pidfd = rn->timer = rn->epoll = rn->keeper_fd = -1;
 	rn->fn = fn;
 	rn->ctx = ctx;
-	rn->info.scenario = s;
-	rn->info.params = opt->params;
-	rn->info.seed = opt->seed;
-	rn->info.time_limit_s = opt->time_limit_s ? opt->time_limit_s : s->time_limit_s;
-	rn->limit_ns = (uint64_t)rn->info.time_limit_s * 1000000000;
+	rn->params = opt->params;
+	rn->limit_ns = (uint64_t)rn->about->time_limit_s * 1000000000;
+	ev.start = rn->about;
 	rn->sending_steps = opt->step_mode;
 	rn->start = now_ns();
 	runner_emit(rn, &ev);
@@ -189,7 +193,7 @@ bool runner_dispatch(struct runner *rn)
 		}
 		if (runner_elapsed(rn) >= rn->limit_ns && !rn->paused_at && !rn->killed) {
 			conclude(rn, VERDICT_FAIL, "its time limit of %u s is over%s%.200s%s",
-				 rn->info.time_limit_s, rn->steps ? ", in the step \"" : "",
+				 rn->about->time_limit_s, rn->steps ? ", in the step \"" : "",
 				 rn->step, rn->steps ? "\"" : "");
 			kill_all(rn);
 		} else {
@@ -236,6 +240,7 @@ void runner_free(struct runner *rn)
 	if (rn->control)
 		munmap(rn->control, sizeof(*rn->control));
 	state_close(rn->reader);
+	run_about_free(rn->about);
 	free(rn);
 }
 

@@ -11,54 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/verdict.h"
-#include "kernel/state.h"
+#include "event/event.h"
 #include "scenario/param.h"
 #include "scenario/scenario.h"
-
-enum event_type {
-	EVENT_START,	/* .run */
-	EVENT_STEP,	/* .text, .number, .waiting, .state */
-	EVENT_RESULT,	/* .text, .number, .ok, .detail if it is not ok; or .skipped, .detail */
-	EVENT_MEASURE,	/* .text is the name, .unit, .value */
-	EVENT_NOTE,	/* .text */
-	EVENT_OUTPUT,	/* .text: a line it wrote to stdout or stderr */
-	EVENT_END,	/* .end, .state */
-};
-
-struct run_info {
-	const struct scenario *scenario;
-	const struct run_params *params;
-	uint64_t seed;
-	unsigned int time_limit_s;
-};
-
-struct run_end {
-	enum verdict verdict;
-	const char *reason;	/* one line: why it is not a pass; "" if it is */
-	unsigned int steps, passed, failed, skipped;	/* the latter three: results */
-	uint64_t ns;		/* how long it ran, without waiting for keys */
-};
-
-/* What an event has besides is NULL or 0. All of it is the runner's, valid during the call. */
-struct event {
-	enum event_type type;
-	uint64_t t_ns;		/* since the start */
-	const char *role;	/* who said it: a role's name, or "" for the scenario */
-	const char *text;
-	unsigned int number;	/* steps and results each count from 1 */
-	bool waiting;		/* a step, in step mode: runner_continue() lets it go on */
-	bool ok;
-	bool skipped;		/* a result that could not be had here; .ok is true, too */
-	const char *detail;	/* "got 0, wanted 1 (page.has_storage, workloads/mmap.c:40)", or a reason */
-	const char *unit;
-	double value;
-	const struct state_summary *state;	/* as it was at that moment; NULL: not known */
-	const struct run_info *run;
-	const struct run_end *end;
-};
-
-typedef void (*event_fn)(void *ctx, const struct event *ev);
 
 struct run_options {
 	const struct run_params *params;	/* says the scenario; must outlive the runner */
@@ -66,6 +21,10 @@ struct run_options {
 	bool step_mode;
 	unsigned int time_limit_s;		/* 0: the scenario's own */
 };
+
+/* What EVENT_START says of such a run, to be freed; NULL: out of memory. */
+struct event_start *run_about(const struct run_options *opt);
+void run_about_free(struct event_start *about);
 
 struct runner;
 

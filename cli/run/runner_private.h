@@ -11,7 +11,8 @@
 struct runner {
 	event_fn fn;
 	void *ctx;
-	struct run_info info;
+	const struct run_params *params;
+	struct event_start *about;
 	struct run_control *control;
 	pid_t pid;			/* 0: reaped */
 	int say, go, out, pidfd, timer, epoll;

@@ -116,7 +116,7 @@ static bool save_swap(struct runner *rn)
 
 static bool save_settings(struct runner *rn)
 {
-	const struct setting *s = rn->info.params->scenario->save_restore;
+	const struct setting *s = rn->params->scenario->save_restore;
 
 	for (; s && s->path; s++) {
 		bool ok = true;

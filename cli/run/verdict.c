@@ -69,7 +69,7 @@ void add_skipped_result(struct runner *rn, const char *role, const char *text,
 
 void judge(struct runner *rn)
 {
-	struct run_end end = { .steps = rn->steps };
+	struct event_end end = { .steps = rn->steps };
 	struct event ev = { .type = EVENT_END, .end = &end };
 	char then[900];
 

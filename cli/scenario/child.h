@@ -9,7 +9,7 @@
 #include "scenario/scenario.h"
 
 /* File descriptors in the scenario's process. */
-#define RUN_FD_SAY 3		/* SOCK_SEQPACKET to the runner, one JSON object a packet */
+#define RUN_FD_SAY 3		/* SOCK_SEQPACKET to the runner, one event a packet */
 #define RUN_FD_GO 4		/* a byte from the runner for each step that waited */
 
 #define RUN_MAX_PACKET 16384

@@ -12,7 +12,7 @@ static struct run *dying;
 
 void say_denied(const char *name)
 {
-	end_with(dying, "denied", name);
+	end_with(dying, EVENT_EXIT_DENIED, name);
 }
 
 /* A crash is a result; say where before dying of it. */
@@ -24,7 +24,7 @@ static void crashed(int sig, siginfo_t *si, void *context)
 	snprintf(text, sizeof(text), "%s at address %p%s", strsignal(sig), si->si_addr,
 		 sig == SIGSEGV && si->si_code == SEGV_MTESERR ? " (tag check)" :
 		 sig == SIGSEGV && si->si_code == SEGV_MTEAERR ? " (asynchronous tag check)" : "");
-	say(dying, "crash", text);
+	say_exit(dying, EVENT_EXIT_CRASH, text);
 	/* SA_RESETHAND: the default action comes when this returns, or now. */
 	raise(sig);
 }

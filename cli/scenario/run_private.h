@@ -6,6 +6,7 @@
 #ifndef TAGSCOPE_RUN_PRIVATE_H
 #define TAGSCOPE_RUN_PRIVATE_H
 
+#include "event/event.h"
 #include "scenario/child.h"
 
 struct run {
@@ -23,10 +24,10 @@ struct run {
 
 /* Say that the scenario came to its end. */
 void say_end(struct run *r);
-/* Say something that has only a text. Safe enough for a handler of a fatal signal. */
-void say(struct run *r, const char *type, const char *text);
+/* Say how this process ends. Safe enough for a handler of a fatal signal. */
+void say_exit(struct run *r, enum event_exit how, const char *text);
 /* End this process, and with it the scenario: the runner kills the rest. */
-void end_with(struct run *r, const char *type, const char *text) __attribute__((noreturn));
+void end_with(struct run *r, enum event_exit how, const char *text) __attribute__((noreturn));
 /* One result; returns ok. What and where are shown if it is not. */
 bool say_result(struct run *r, bool ok, const char *text, const char *detail, const char *what,
 		const char *file, int line);

@@ -4,7 +4,6 @@
  * of it goes in JSON objects, one a packet, over one socket; the runner on the other
  * side numbers and judges them.
  */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,14 +15,14 @@
 
 #include "scenario/run_private.h"
 
-static void say_json(struct run *r, cJSON *o)
+/* Fill in what is the same for all events, and send it. */
+static void say(struct run *r, struct event *ev)
 {
 	char *text;
 
-	if (r->role)
-		cJSON_AddStringToObject(o, "role", r->role->name);
-	text = cJSON_PrintUnformatted(o);
-	cJSON_Delete(o);
+	ev->scenario = r->params->scenario->name;
+	ev->role = r->role ? r->role->name : "";
+	text = event_print(ev);
 	if (!text)
 		_exit(RUN_EXIT_ENDED);
 	/* EPIPE: the runner is gone, and so shall we be. */
@@ -31,15 +30,6 @@ static void say_json(struct run *r, cJSON *o)
 		if (errno != EINTR)
 			_exit(RUN_EXIT_ENDED);
 	free(text);
-}
-
-static cJSON *object(const char *type)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	if (!o || !cJSON_AddStringToObject(o, "type", type))
-		_exit(RUN_EXIT_ENDED);
-	return o;
 }
 
 static void text_va(char *buf, size_t size, const char *fmt, va_list ap)
@@ -59,60 +49,52 @@ static void text_va(char *buf, size_t size, const char *fmt, va_list ap)
 		va_end(ap_);                                                   \
 	} while (0)
 
-void say(struct run *r, const char *type, const char *text)
+void say_exit(struct run *r, enum event_exit how, const char *text)
 {
-	cJSON *o = object(type);
+	struct event ev = { .type = EVENT_EXIT, .how = how, .text = text };
 
-	cJSON_AddStringToObject(o, "text", text);
-	say_json(r, o);
+	say(r, &ev);
 }
 
-void end_with(struct run *r, const char *type, const char *text)
+void end_with(struct run *r, enum event_exit how, const char *text)
 {
 	fflush(NULL);
-	say(r, type, text);
+	say_exit(r, how, text);
 	_exit(RUN_EXIT_ENDED);
 }
 
 /* The counters as they are now, for whoever shows or records the scenario. */
-static void add_state(struct run *r, cJSON *o)
+static const struct state_summary *state_now(struct run *r, struct state_summary *s)
 {
 	struct state *st = r->role ? NULL : run_reader(r, false);
-	struct state_summary s;
-	cJSON *counters;
 
-	if (!st || state_read_summary(st, &s))
-		return;
-	cJSON_AddStringToObject(o, "policy", s.policy);
-	counters = cJSON_AddArrayToObject(o, "counters");
-	for (size_t i = 0; i < nr_state_counters; i++) {
-		char number[32];
+	return st && !state_read_summary(st, s) ? s : NULL;
+}
 
-		/* A double would lose the last bits of a 64-bit number. */
-		snprintf(number, sizeof(number), "%" PRIu64,
-			 state_counter_value(&s, &state_counters[i]));
-		cJSON_AddItemToArray(counters, cJSON_CreateString(number));
-	}
+static void say_note(struct run *r, const char *text)
+{
+	struct event ev = { .type = EVENT_NOTE, .text = text };
+
+	say(r, &ev);
 }
 
 void step(struct run *r, const char *fmt, ...)
 {
+	struct state_summary now;
+	struct event ev = { .type = EVENT_STEP };
 	char text[1024], byte;
 	ssize_t n;
-	cJSON *o;
-	bool wait = !r->role && r->control->step_mode;
 
 	TEXT(text, fmt);
 	if (r->role) {
-		say(r, "note", text);
+		say_note(r, text);
 		return;
 	}
-	o = object("step");
-	cJSON_AddStringToObject(o, "text", text);
-	cJSON_AddBoolToObject(o, "wait", wait);
-	add_state(r, o);
-	say_json(r, o);
-	if (!wait)
+	ev.text = text;
+	ev.waiting = r->control->step_mode;
+	ev.state = state_now(r, &now);
+	say(r, &ev);
+	if (!ev.waiting)
 		return;
 	do
 		n = read(RUN_FD_GO, &byte, 1);
@@ -126,27 +108,22 @@ void note(struct run *r, const char *fmt, ...)
 	char text[1024];
 
 	TEXT(text, fmt);
-	say(r, "note", text);
+	say_note(r, text);
 }
 
 void measure(struct run *r, const char *name, const char *unit, double value)
 {
-	cJSON *o = object("measure");
+	struct event ev = { .type = EVENT_MEASURE, .text = name, .unit = unit, .value = value };
 
-	cJSON_AddStringToObject(o, "text", name);
-	cJSON_AddStringToObject(o, "unit", unit);
-	cJSON_AddNumberToObject(o, "value", value);
-	say_json(r, o);
+	say(r, &ev);
 }
 
 bool say_result(struct run *r, bool ok, const char *text, const char *detail, const char *what,
 		const char *file, int line)
 {
-	cJSON *o = object("result");
+	struct event ev = { .type = EVENT_RESULT, .ok = ok, .text = text };
 	char full[1024];
 
-	cJSON_AddStringToObject(o, "text", text);
-	cJSON_AddBoolToObject(o, "ok", ok);
 	if (!ok) {
 		const char *name = strrchr(file, '/');
 		const char *folder = name;
@@ -156,21 +133,20 @@ bool say_result(struct run *r, bool ok, const char *text, const char *detail, co
 			folder--;
 		snprintf(full, sizeof(full), "%s%s%s, %s:%d", detail, *detail ? "; " : "", what,
 			 folder ? folder : file, line);
-		cJSON_AddStringToObject(o, "detail", full);
+		ev.detail = full;
 	}
-	say_json(r, o);
+	say(r, &ev);
 	return ok;
 }
 
 void skip_result(struct run *r, const char *reason, const char *fmt, ...)
 {
-	cJSON *o = object("result");
 	char text[512];
+	struct event ev = { .type = EVENT_RESULT, .ok = true, .skipped = true,
+			    .text = text, .detail = reason };
 
 	TEXT(text, fmt);
-	cJSON_AddStringToObject(o, "text", text);
-	cJSON_AddStringToObject(o, "skipped", reason);
-	say_json(r, o);
+	say(r, &ev);
 }
 
 bool run_expect(struct run *r, const char *file, int line, const char *what, bool cond,
@@ -221,7 +197,7 @@ bool run_expect_intact(struct run *r, const char *file, int line, struct mismatc
 
 void run_stop(struct run *r)
 {
-	end_with(r, "stop", "");
+	end_with(r, EVENT_EXIT_STOP, "");
 }
 
 void skip(struct run *r, const char *fmt, ...)
@@ -229,7 +205,7 @@ void skip(struct run *r, const char *fmt, ...)
 	char text[512];
 
 	TEXT(text, fmt);
-	end_with(r, "skip", text);
+	end_with(r, EVENT_EXIT_SKIP, text);
 }
 
 void bail(struct run *r, const char *fmt, ...)
@@ -237,7 +213,7 @@ void bail(struct run *r, const char *fmt, ...)
 	char text[1024];
 
 	TEXT(text, fmt);
-	end_with(r, "bail", text);
+	end_with(r, EVENT_EXIT_BAIL, text);
 }
 
 void bail_errno(struct run *r, const char *fmt, ...)
@@ -247,13 +223,14 @@ void bail_errno(struct run *r, const char *fmt, ...)
 
 	TEXT(text, fmt);
 	snprintf(full, sizeof(full), "%s: %s", text, strerror(err));
-	end_with(r, "bail", full);
+	end_with(r, EVENT_EXIT_BAIL, full);
 }
 
 void say_end(struct run *r)
 {
-	cJSON *o = object("end");
+	struct state_summary now;
+	struct event ev = { .type = EVENT_EXIT, .how = EVENT_EXIT_DONE, .text = "" };
 
-	add_state(r, o);
-	say_json(r, o);
+	ev.state = state_now(r, &now);
+	say(r, &ev);
 }

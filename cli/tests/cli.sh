@@ -157,7 +157,8 @@ ok "it on a terminal" $?
 run 1 "$t" run --format json --seed 18446744073709551615 passes fails && python3 - "$dir/out" <<'END' 2>"$dir/err"
 import json, sys
 ev = [json.loads(line) for line in open(sys.argv[1])]
-start = ev[0]
+assert ev[0] == {"event": "plan", "version": 1, "t_ns": 0, "number": 2}, ev[0]
+start = ev[1]
 assert start["event"] == "start" and start["scenario"] == "passes" and start["seed"] == 2**64 - 1, start
 assert start["params"] == {"n": 3, "size": 4096, "flag": False, "word": "a"}, start
 results = [e for e in ev if e["event"] == "result"]
@@ -207,8 +208,8 @@ run 1 "$t" run --format junit babbles text=$'\xff\x1b' && python3 - "$dir/out" <
 import sys, xml.etree.ElementTree as E
 suite = E.parse(sys.argv[1]).getroot()[0]
 out = suite.find("system-out").text
-assert "é € 😀" in out and "a note with \ufffd and \ufffd" in out, out
-assert suite.find("testcase").get("name") == "a result with \ufffd and \ufffd and é"
+assert "é € 😀" in out and "a note with ? and ?" in out, out
+assert suite.find("testcase").get("name") == "a result with ? and ? and é"
 assert suite.find("properties")[1].get("value") == "\ufffd\ufffd"
 END
 ok "JUnit of bytes that are no text" $?
@@ -234,7 +235,7 @@ results() {
 	rm -rf "$dir/results" && mkdir "$dir/results" && echo old >"$dir/results/r.xml"
 	"$t" run --format junit --output "$dir/results/r.xml" passes hangs >"$dir/out" 2>"$dir/err" &
 	pid=$!
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		grep -q old "$dir/results/r.xml" 2>/dev/null || break
 		sleep 0.1
 	done
@@ -265,7 +266,7 @@ run 1 "$t" run --output "$dir/r" --time-limit 12 hangs && complains "[1/1] hangs
 	(($(wc -l <"$dir/err") == 1))
 ok "--output: a line on stderr each 10 s" $?
 run 1 script -qec "$t suite --output $dir/r fails hangs" /dev/null && says "[1/2] fails: step 0, 0 s; 0 failed" \
-	"[2/2] hangs: step 1, 1 s; 1 failed" && (($(wc -l <"$dir/out") == 0))
+	"[2/2] hangs: step " && grep -qE '2/2. hangs: step 1, [0-9]+ s; 1 failed' "$dir/out" && (($(wc -l <"$dir/out") == 0))
 ok "--output on a terminal: one line, written anew" $?
 run 0 script -qec "$t run passes" /dev/null && ! grep -qF '[1/1]' "$dir/out"
 ok "no progress where the results are seen" $?
@@ -285,16 +286,16 @@ run 0 script -qec "NO_COLOR=1 $t run passes" /dev/null && says "PASSED" && ! gre
 ok "NO_COLOR is heeded" $?
 run 0 "$t" run --step passes && complains "no terminal" && says "ok 4"
 ok "--step without a terminal goes through" $?
-printf '  ' | timeout 20 script -qec "$t run --step passes" /dev/null >"$dir/out" 2>&1 && says "PASSED" "go on"
+printf '  ' | timeout 120 script -qec "$t run --step passes" /dev/null >"$dir/out" 2>&1 && says "PASSED" "go on"
 ok "--step with two keys" $?
-printf 'q' | timeout 20 script -qec "$t run --step passes passes" /dev/null >"$dir/out" 2>&1
+printf 'q' | timeout 120 script -qec "$t run --step passes passes" /dev/null >"$dir/out" 2>&1
 (($? == 1)) && says "ended by the user" && (($(grep -c FAILED "$dir/out") == 1))
 ok "--step and q" $?
 
 # A signal ends it all, and is a failure.
 "$t" run hangs passes >"$dir/out" 2>"$dir/err" &
 pid=$!
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	grep -q KTAP "$dir/out" && break
 	sleep 0.1
 done
@@ -343,12 +344,12 @@ run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)
 ok "watch: lines" $?
 "$t" watch --plain --interval 60000 >"$dir/out" 2>"$dir/err" &
 pid=$!
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	grep -q 1010 "$dir/out" && break
 	sleep 0.1
 done
 kill -INT $pid
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	kill -0 $pid 2>/dev/null || break
 	sleep 0.1
 done

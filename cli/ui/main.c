@@ -79,13 +79,6 @@ bool ui_go_to_block(struct ui *ui, uint64_t block)
 	return true;
 }
 
-int letter_number(char letter)
-{
-	const char *at = letter ? strchr(STATE_LETTERS, letter) : NULL;
-
-	return at ? (int)(at - STATE_LETTERS) : -1;
-}
-
 static bool move_in(int64_t *at, int64_t page, int64_t last, enum action action)
 {
 	switch (action) {

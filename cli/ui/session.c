@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ui/model.h"
 #include "output/format.h"
 #include "run/registry.h"
 #include "ui/session.h"
@@ -110,7 +109,7 @@ static void note_changes(struct session *s, const struct event *ev)
 		return;
 	s->changes[0] = '\0';
 	if (s->have_last)
-		model_changes(&s->last, ev->state, s->changes, sizeof(s->changes));
+		state_changes(&s->last, ev->state, s->changes, sizeof(s->changes));
 	s->last = *ev->state;
 	s->have_last = true;
 }
@@ -122,8 +121,8 @@ static void on_event(void *ctx, const struct event *ev)
 
 	switch (ev->type) {
 	case EVENT_START:
-		log_add(s->log, LOG_STEP, "%s: %s (seed %" PRIu64 ")", ev->run->scenario->name,
-			ev->run->scenario->summary, ev->run->seed);
+		log_add(s->log, LOG_STEP, "%s: %s (seed %" PRIu64 ")", ev->scenario,
+			ev->start->summary, ev->start->seed);
 		break;
 	case EVENT_STEP:
 		note_changes(s, ev);
@@ -147,6 +146,9 @@ static void on_event(void *ctx, const struct event *ev)
 			text ? text : "");
 		free(text);
 		break;
+	case EVENT_PLAN:
+	case EVENT_EXIT:
+		break;
 	case EVENT_END:
 		note_changes(s, ev);
 		s->phase = SESSION_ENDED;
@@ -155,7 +157,7 @@ static void on_event(void *ctx, const struct event *ev)
 		s->ns = ev->end->ns;
 		snprintf(s->reason, sizeof(s->reason), "%s", ev->end->reason);
 		log_add(s->log, s->verdict == VERDICT_PASS ? LOG_GOOD : LOG_BAD, "%s: %s%s%s",
-			ev->run->scenario->name, verdict_name(s->verdict), *s->reason ? ": " : "",
+			ev->scenario, verdict_name(s->verdict), *s->reason ? ": " : "",
 			s->reason);
 		break;
 	}

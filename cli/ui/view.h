@@ -95,7 +95,4 @@ int block_lines(struct ui *ui, struct rect r);
 /* What a page is used for, in words; in buf. */
 const char *page_use(const struct page_row *row, char *buf, size_t size);
 
-/* Number of the letter in STATE_LETTERS, -1: none. */
-int letter_number(char letter);
-
 #endif
