@@ -323,7 +323,7 @@ int batch_run(struct batch *ex, const struct command *cmd)
 	report_plan(&rep, (unsigned int)ex->nr_runs);
 	progress_begin(&l.progress, !isatty(fileno(rep.out)) && (ex->output || rep.format->whole ||
 								 isatty(STDERR_FILENO)),
-		       rep.planned);
+		       (unsigned int)ex->nr_runs);
 	for (size_t i = 0; i < ex->nr_runs && !interrupted; i++) {
 		struct run_options opt = {
 			.params = &ex->runs[i],

@@ -44,7 +44,7 @@ void progress_event(struct progress *p, const struct event *ev)
 {
 	switch (ev->type) {
 	case EVENT_START:
-		p->name = ev->scenario;
+		snprintf(p->name, sizeof(p->name), "%s", ev->scenario);
 		p->step = 0;
 		p->start = now_ns();
 		break;
@@ -54,7 +54,7 @@ void progress_event(struct progress *p, const struct event *ev)
 	case EVENT_END:
 		p->ended++;
 		p->failed += ev->end->verdict == VERDICT_FAIL || ev->end->verdict == VERDICT_ERROR;
-		p->name = NULL;
+		p->name[0] = '\0';
 		break;
 	default:
 		break;
@@ -71,7 +71,7 @@ int progress_tick(struct progress *p)
 	if (!p->on)
 		return -1;
 	since = (now_ns() - p->last) / 1000000;
-	if (since >= interval && p->name) {
+	if (since >= interval && *p->name) {
 		show(p);
 		since = 0;
 	}

@@ -8,7 +8,7 @@
 struct progress {
 	bool on, tty;
 	unsigned int planned, ended, failed;
-	const char *name;	/* the scenario that runs */
+	char name[64];		/* the scenario that runs; "" between two */
 	unsigned int step;
 	uint64_t start;		/* of that scenario */
 	uint64_t last;		/* when something was shown */

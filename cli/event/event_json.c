@@ -256,7 +256,9 @@ static bool parse_end(const cJSON *o, struct parsed *p, char *why, size_t size)
 	       must_uint(o, "steps", &e->steps, why, size) &&
 	       must_uint(o, "passed", &e->passed, why, size) &&
 	       must_uint(o, "failed", &e->failed, why, size) &&
-	       must_uint(o, "skipped", &e->skipped, why, size) &&
+	       /* Older ones have none. */
+	       (!cJSON_HasObjectItem(o, "skipped") ||
+		must_uint(o, "skipped", &e->skipped, why, size)) &&
 	       must_u64(o, "ns", UINT64_MAX, &e->ns, why, size);
 }
 
@@ -288,24 +290,10 @@ static bool parse_exit(const cJSON *o, struct event *ev, char *why, size_t size)
 	return bad(why, size, "there is no exit '%.40s'", how);
 }
 
-static bool parse_result(const cJSON *o, struct event *ev, char *why, size_t size)
-{
-	const cJSON *ok = cJSON_GetObjectItemCaseSensitive(o, "ok");
-
-	if (!cJSON_IsBool(ok))
-		return bad(why, size, "'ok' is missing, or no boolean");
-	ev->ok = cJSON_IsTrue(ok);
-	ev->skipped = ev->ok && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "skipped"));
-	if (ev->skipped)
-		return must_string(o, "detail", &ev->detail, why, size) &&
-		       must_string(o, "text", &ev->text, why, size);
-	ev->detail = ev->ok ? NULL : json_string(o, "detail");
-	return must_string(o, "text", &ev->text, why, size);
-}
-
 static bool parse_type(const cJSON *o, struct parsed *p, char *why, size_t size)
 {
 	struct event *ev = &p->ev;
+	const cJSON *ok = cJSON_GetObjectItemCaseSensitive(o, "ok");
 	uint64_t version;
 
 	switch (ev->type) {
@@ -319,7 +307,12 @@ static bool parse_type(const cJSON *o, struct parsed *p, char *why, size_t size)
 	case EVENT_START:
 		return parse_start(o, p, why, size);
 	case EVENT_RESULT:
-		return parse_result(o, ev, why, size);
+		ev->ok = cJSON_IsTrue(ok);
+		ev->skipped = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "skipped"));
+		ev->detail = ev->ok && !ev->skipped ? NULL : json_string(o, "detail");
+		return must_string(o, "text", &ev->text, why, size) &&
+		       (!ev->skipped || must_string(o, "detail", &ev->detail, why, size)) &&
+		       (cJSON_IsBool(ok) || bad(why, size, "'ok' is missing, or no boolean"));
 	case EVENT_MEASURE:
 		return parse_measure(o, ev, why, size);
 	case EVENT_STEP:

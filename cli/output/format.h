@@ -49,7 +49,7 @@ void report_plan(struct report *rep, unsigned int planned);
 int report_end(struct report *rep);
 /*
  * The exit status for all that was run: 1 if something failed; else 3 if something
- * broke; else 0 if something passed; else 4.
+ * had an error; else 0 if something passed; else 4.
  */
 int report_status(const struct report *rep);
 

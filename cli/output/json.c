@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "base/utf8.h"
+#include "base/text.h"
 #include "output/format.h"
 
 static void put(struct report *rep, char *text)
 {
 	if (text) {
-		/* JSON is UTF-8; what a scenario says may be anything. */
-		utf8_puts(rep->out, text);
+		/* A parameter may be anything. */
+		text_write(rep->out, text);
 		fputc('\n', rep->out);
 	} else {
 		rep->err = -ENOMEM;

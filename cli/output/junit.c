@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/text.h"
 #include "output/format.h"
 
 /*
@@ -23,25 +23,23 @@ struct junit {
 
 static void put_xml(FILE *f, const char *text)
 {
-	uint32_t c;
+	while (*text) {
+		bool fit;
+		size_t n = text_char(text, &fit);
 
-	while ((c = utf8_next(&text))) {
-		switch (c) {
-		case '<':
+		if (!fit)
+			fputs(TEXT_REPLACEMENT, f);
+		else if (*text == '<')
 			fputs("&lt;", f);
-			break;
-		case '>':
+		else if (*text == '>')
 			fputs("&gt;", f);
-			break;
-		case '&':
+		else if (*text == '&')
 			fputs("&amp;", f);
-			break;
-		case '"':
+		else if (*text == '"')
 			fputs("&quot;", f);
-			break;
-		default:
-			utf8_put(f, c);
-		}
+		else
+			fwrite(text, 1, n, f);
+		text += n;
 	}
 }
 
@@ -72,7 +70,8 @@ static void put_case(struct junit *j, const struct event *ev, const char *name)
 static void end_suite(struct junit *j, const struct event *ev)
 {
 	const struct event_end *end = ev->end;
-	unsigned int tests, failures = end->failed, errors = 0, skipped = end->skipped;
+	unsigned int tests = end->passed + end->failed + end->skipped;
+	unsigned int failures = end->failed, errors = 0, skipped = end->skipped;
 
 	/* A suite that ended otherwise than by its results says so as a case of its own. */
 	if (end->verdict == VERDICT_SKIP || end->verdict == VERDICT_ERROR ||
@@ -87,6 +86,7 @@ static void end_suite(struct junit *j, const struct event *ev)
 		fprintf(j->cases_f, ">\n      <%s message=\"", element[end->verdict]);
 		put_xml(j->cases_f, end->reason);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
+		tests++;
 		skipped += end->verdict == VERDICT_SKIP;
 		errors = end->verdict == VERDICT_ERROR;
 		failures += end->verdict == VERDICT_FAIL;
@@ -94,7 +94,6 @@ static void end_suite(struct junit *j, const struct event *ev)
 	fclose(j->properties_f);
 	fclose(j->cases_f);
 	fclose(j->output_f);
-	tests = end->passed + failures + skipped + errors;
 	fputs("  <testsuite name=\"", j->suites_f);
 	put_xml(j->suites_f, ev->scenario);
 	fprintf(j->suites_f,

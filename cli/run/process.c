@@ -31,9 +31,10 @@ child_main(struct runner *rn, int say, int go, int out, pid_t parent)
 	setpgid(0, 0);
 	/*
 	 * What it mounts goes with it, and with the last of its roles. Who may not do this may
-	 * not mount either.
+	 * not mount either. Swap is known by the mount its file was found in, and shall be
+	 * found there later.
 	 */
-	if (!unshare(CLONE_NEWNS) && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+	if (!settings_include(rn, SETTING_SWAP) && !unshare(CLONE_NEWNS) && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
 		_exit(RUN_EXIT_ENDED);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		_exit(RUN_EXIT_ENDED);

@@ -86,6 +86,8 @@ const char *stuck_where(const struct runner *rn, char *buf, size_t size);
 
 /* Remember what the scenario may change. false: it cannot be, and conclude() was told why. */
 bool settings_save(struct runner *rn);
+/* Whether the scenario declares this one. */
+bool settings_include(const struct runner *rn, const char *path);
 /* The scenario's process is there now. */
 void settings_belong_to(struct runner *rn);
 /* Put all back; what cannot be is an error. Once; more do nothing. */

@@ -114,6 +114,14 @@ static bool save_swap(struct runner *rn)
 	return false;
 }
 
+bool settings_include(const struct runner *rn, const char *path)
+{
+	for (const struct setting *s = rn->params->scenario->save_restore; s && s->path; s++)
+		if (!strcmp(s->path, path))
+			return true;
+	return false;
+}
+
 static bool save_settings(struct runner *rn)
 {
 	const struct setting *s = rn->params->scenario->save_restore;

@@ -141,11 +141,11 @@ bool say_result(struct run *r, bool ok, const char *text, const char *detail, co
 
 void skip_result(struct run *r, const char *reason, const char *fmt, ...)
 {
-	struct event ev = { .type = EVENT_RESULT, .ok = true, .skipped = true, .detail = reason };
 	char text[512];
+	struct event ev = { .type = EVENT_RESULT, .ok = true, .skipped = true,
+			    .text = text, .detail = reason };
 
 	TEXT(text, fmt);
-	ev.text = text;
 	say(r, &ev);
 }
 

@@ -15,6 +15,10 @@
 
 #include "unit.h"
 
+/* Against what hangs, on a computer however busy. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 600
+
 #include "run/registry.h"
 #include "run/runner.h"
 
@@ -198,10 +202,10 @@ TEST(a_time_limit)
 	struct heard *h = run_it("hangs", NULL, NULL, 1, false);
 
 	EXPECT_EQ(VERDICT_FAIL, h->verdict);
-	EXPECT_STREQ("its time limit of 2 s is over, in the step \"Now it hangs.\"", h->reason);
+	EXPECT_STREQ("its time limit of 10 s is over, in the step \"Now it hangs.\"", h->reason);
 	EXPECT_EQ(1, h->passed);
-	EXPECT_LE(2000000000, h->ns);
-	EXPECT_GT(20000000000, h->ns);
+	EXPECT_LE(10000000000, h->ns);
+	EXPECT_GT(100000000000, h->ns);
 	free(h);
 }
 
@@ -223,7 +227,7 @@ TEST(waiting_does_not_count)
 {
 	struct heard *h = calloc(1, sizeof(*h));
 	struct run_params p;
-	struct run_options opt = { .params = &p, .step_mode = true, .time_limit_s = 1 };
+	struct run_options opt = { .params = &p, .step_mode = true, .time_limit_s = 8 };
 	struct runner *rn;
 
 	ASSERT_NE(NULL, h);
@@ -236,7 +240,7 @@ TEST(waiting_does_not_count)
 		if (runner_waiting(rn) && !h->waits) {
 			h->waits++;
 			/* Nothing happens meanwhile, and the descriptor says so. */
-			EXPECT_EQ(0, poll(&pfd, 1, 1300));
+			EXPECT_EQ(0, poll(&pfd, 1, 8500));
 			EXPECT_TRUE(runner_dispatch(rn));
 			EXPECT_TRUE(runner_waiting(rn));
 			EXPECT_EQ(1, h->steps);
@@ -244,12 +248,12 @@ TEST(waiting_does_not_count)
 			runner_set_step_mode(rn, false);
 			runner_continue(rn);
 		}
-		ASSERT_EQ(1, poll(&pfd, 1, 10000));
+		ASSERT_EQ(1, poll(&pfd, 1, 60000));
 	}
 	runner_free(rn);
 	EXPECT_EQ(VERDICT_PASS, h->verdict) LOG("%s", h->reason);
 	EXPECT_EQ(2, h->steps);
-	EXPECT_GT(1000000000, h->ns);
+	EXPECT_GT(8000000000, h->ns);
 	run_params_free(&p);
 	free(h);
 }
@@ -286,7 +290,7 @@ TEST(aborting)
 	while (runner_dispatch(rn)) {
 		struct pollfd pfd = { .fd = runner_fd(rn), .events = POLLIN };
 
-		ASSERT_EQ(1, poll(&pfd, 1, 10000));
+		ASSERT_EQ(1, poll(&pfd, 1, 60000));
 	}
 	EXPECT_EQ(VERDICT_FAIL, h->verdict);
 	EXPECT_STREQ("enough", h->reason);
@@ -493,13 +497,13 @@ TEST(settings_are_restored_when_killed)
 		run_it("changes", "end=hang", NULL, 1, false);
 		_exit(0);
 	}
-	for (int i = 0; i < 1000 && strcmp(read_text("setting-2"), "1\n"); i++)
+	for (int i = 0; i < 6000 && strcmp(read_text("setting-2"), "1\n"); i++)
 		usleep(10000);
 	EXPECT_STREQ("1\n", read_text("setting-2"));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
-	for (int i = 0; i < 1000 && strcmp(read_text("setting"), "old\n"); i++)
+	for (int i = 0; i < 6000 && strcmp(read_text("setting"), "old\n"); i++)
 		usleep(10000);
 	EXPECT_STREQ("old\n", read_text("setting"));
 	EXPECT_STREQ("0\n", read_text("setting-2"));
