@@ -8,7 +8,7 @@ DEMO_TEXT := tagscope run mmap
 
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
-.PHONY: help demo check check-quick check-long check-series check-kselftest check-mutants bench lint deps have-deps tagscope-host tagscope-arm64 clean
+.PHONY: help demo check check-quick check-long check-series check-kselftest check-mutants bench lint deps have-deps tagscope-host tagscope-arm64 install clean
 
 help:
 	@echo 'make demo           from nothing to the guided tour in the machine'
@@ -23,6 +23,8 @@ help:
 	@echo 'make deps           install the packages that are missing (says which, and asks)'
 	@echo 'make tagscope-host  build tagscope for this machine, into build/host'
 	@echo 'make tagscope-arm64 build tagscope for the machine, into build/arm64'
+	@echo 'make install        tagscope of this machine, man page, completion, documents: PREFIX (/usr/local), DESTDIR'
+	@echo '                    (packages of tagscope and of the kernel: scripts/package --help)'
 	@echo 'make clean          remove build/ (the cache stays: TAGSCOPE_CACHE)'
 	@echo
 	@echo 'A command in the machine: scripts/vm -- COMMAND; kernels: scripts/kernel --help'
@@ -68,6 +70,18 @@ tagscope-host:
 
 tagscope-arm64:
 	@$(MAKE) -C cli O='$(CURDIR)/build' arm64
+
+# What is installed as tagscope. The documents keep their folders: they have links.
+TAGSCOPE := build/host/tagscope
+PREFIX := /usr/local
+doc := $(PREFIX)/share/doc/tagscope
+install: tagscope-host
+	install -D -m 755 '$(TAGSCOPE)' '$(DESTDIR)$(PREFIX)/bin/tagscope'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' docs/tagscope.1
+	install -D -m 644 -t '$(DESTDIR)$(doc)' README.md
+	install -D -m 644 -t '$(DESTDIR)$(doc)/docs' docs/*.md docs/ui.txt
+	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
+	build/host/tagscope completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tagscope'
 
 clean:
 	rm -rf build

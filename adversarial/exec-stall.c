@@ -111,10 +111,14 @@ static const struct technique exec_stall = {
 		 * The copy asks get_user_pages() for each page, so that move_before_pin may
 		 * move it while it still can be; whether it does is no promise.
 		 */
-		[ATTACK_PINS_ALLOWED] = { HOLDS_STORAGE,
-			"The attacker calls execve with megabytes of arguments for a file of its own file system, with memory so full that the arguments are copied to pages in tag storage. The file is never read, and meanwhile the kernel cannot move these pages, though nothing holds them. The victim gets its tagged memory elsewhere." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With the mitigations off there is no other place for the victim's tags, and it gets SIGBUS." },
+		[ATTACK_PINS_ALLOWED] = {
+			HOLDS_STORAGE,
+			"The attacker calls execve with megabytes of arguments for a file of its own file system, with memory so full that the arguments are copied to pages in tag storage. The file is never read, and meanwhile the kernel cannot move these pages, though nothing holds them. The victim gets its tagged memory elsewhere.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With the mitigations off there is no other place for the victim's tags, and it gets SIGBUS.",
+		},
 	},
 };
 

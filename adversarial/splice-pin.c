@@ -74,10 +74,14 @@ static const struct technique splice_pin = {
 	.hold_shared = hold_shared,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { HOLDS_STORAGE,
-			"The attacker fills memory until pages of its memfd lie in tag storage, and splices them into pipes. Nothing moves them out first. The victim gets other pages for its tagged memory, and its data moves; only a page of a memfd that it shares with the attacker, who splices that as well, gets SIGBUS." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that sits in a pipe." },
+		[ATTACK_ON] = {
+			HOLDS_STORAGE,
+			"The attacker fills memory until pages of its memfd lie in tag storage, and splices them into pipes. Nothing moves them out first. The victim gets other pages for its tagged memory, and its data moves; only a page of a memfd that it shares with the attacker, who splices that as well, gets SIGBUS.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that sits in a pipe.",
+		},
 	},
 };
 

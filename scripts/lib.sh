@@ -8,9 +8,11 @@
 # 3 it could not run here.
 
 # shellcheck disable=SC2034 # for those who source this
-TS_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-TS_NAME=${TS_NAME:-$(basename "$0")}
-TS_CACHE=${TAGSCOPE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/tagscope}
+TS_TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+TS_NAME=${TS_NAME:-${0##*/}}
+# Without HOME the home folder that the system knows: what is run from here must lie
+# where nobody else can have put it.
+TS_CACHE=${TAGSCOPE_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/tagscope}
 # The checkout must stay clean, and a relative folder would depend on who asks.
 case $TS_CACHE in
 /*) ;;
@@ -88,6 +90,35 @@ tool_id() {
 		p=$(type -P "$c") || die_here "missing: $c; 'scripts/install-deps' installs what is needed"
 		stat -L -c '%n %s %Y' "$p"
 	done
+}
+
+# recall NAME WORDS PATH...: the answer that remember kept as NAME, in ANSWER, if it was
+# given for the same WORDS when all that is at PATH and below was as it is now. Names,
+# inodes, sizes and times tell, with one program started; contents are not read.
+# Status 1 if there is none.
+recall() {
+	local kept=''
+	MEMO=$TS_TOP/build/memo/$1
+	# What changes twice within a tick of the file system's clock looks unchanged.
+	MEMO_BEFORE=$((EPOCHSECONDS - 1))
+	MEMO_STATE="$TS_CACHE $2"$'\n'$(LC_ALL=C find -H "${@:3}" -printf '%p %l %i %m %s %T@ %C@\n' 2>&1) || true
+	if [[ -r $MEMO ]]; then
+		kept=$(<"$MEMO")
+	fi
+	ANSWER=${kept%%$'\n'*}
+	[[ $kept == "$ANSWER"$'\n'"$MEMO_STATE" && -e $ANSWER ]]
+}
+
+# remember ANSWER: keep it, a path, for the next recall like the last one: of what that
+# looked at, nothing may have been used before.
+remember() {
+	if awk -v t="$MEMO_BEFORE" 'NR > 1 && ($NF + 0 >= t || $(NF - 1) + 0 >= t) { exit 1 }' <<<"$MEMO_STATE"; then
+		# A checkout that cannot be written in has to do without.
+		{
+			mkdir -p "${MEMO%/*}" && printf '%s\n' "$1" "$MEMO_STATE" >"$MEMO.$$" &&
+				mv "$MEMO.$$" "$MEMO"
+		} 2>/dev/null || true
+	fi
 }
 
 # duration SECONDS: in words.
@@ -247,16 +278,27 @@ debian_sources() {
 	done
 }
 
-# apt_private: make, if needed, an apt configuration of our own in the cache, with
-# this machine's Debian sources and the backports beside them, and print its apt
-# options one a line. The machine's own apt configuration is not touched, and of
-# its settings those that are not sources (a proxy, for one) still count.
+# put_file FILE COMMAND...: replace FILE by what is on stdin, at once; COMMAND, such as
+# sudo, is what may write there.
+put_file() {
+	local f=$1
+	shift
+	# shellcheck disable=SC2016 # expanded there
+	"$@" sh -c 'cat >"$1.$$" && mv "$1.$$" "$1"' sh "$f"
+}
+
+# apt_private DIR [COMMAND...]: make an apt configuration of our own in DIR, with this
+# machine's Debian sources and the backports beside them, and print its apt options one
+# a line. The machine's own apt configuration is not touched, and of its settings those
+# that are not sources (a proxy, for one) still count.
+# COMMAND, such as sudo, is what may write in DIR: where root's apt is to trust the
+# sources and the lists of packages, nobody else may.
 apt_private() {
-	local code dir src main backports
+	local code dir=$1 src main backports as=("${@:2}")
 	code=$(debian_codename)
 	[[ -n $code ]] || die_here "this is not Debian: install the packages of 'scripts/install-deps --list' by hand"
-	dir=$(cache_dir apt) || exit
-	mkdir -p "$dir/parts" "$dir/lists/partial"
+	((${#as[@]})) || as=(env)
+	"${as[@]}" mkdir -p "$dir/parts" "$dir/lists/partial" || die_here "cannot write in $dir"
 	src=$(debian_sources "$code" | tr -s ' \t' ' ' | awk '!seen[$0]++')
 	main=$(awk -v c="$code" '{ for (i = 2; i <= NF; i++) if ($i == c) { print; exit } }' <<<"$src")
 	[[ -n $main ]] ||
@@ -266,16 +308,10 @@ apt_private() {
 		printf '%s\n' "$src"
 		# Debian 12's own QEMU computes wrong tag addresses.
 		[[ $code == bookworm ]] && printf '%s\n' "$backports"
-	} | awk '!seen[$0]++' >"$dir/sources.$$"
-	if cmp -s "$dir/sources.$$" "$dir/parts/debian.list"; then
-		rm -f "$dir/sources.$$"
-	else
-		mv "$dir/sources.$$" "$dir/parts/debian.list"
-	fi
+	} | awk '!seen[$0]++' | put_file "$dir/parts/debian.list" "${as[@]}"
 	# Of the backports QEMU alone is wanted: everything else stays as it is.
-	printf 'Package: src:qemu\nPin: release n=%s-backports\nPin-Priority: 600\n' "$code" \
-		>"$dir/preferences.$$"
-	mv "$dir/preferences.$$" "$dir/preferences"
+	printf 'Package: src:qemu\nPin: release n=%s-backports\nPin-Priority: 600\n' "$code" |
+		put_file "$dir/preferences" "${as[@]}"
 	printf '%s\n' \
 		-o Dir::Etc::sourcelist=/dev/null \
 		-o "Dir::Etc::sourceparts=$dir/parts" \
@@ -286,11 +322,12 @@ apt_private() {
 		-o APT::Sandbox::User=root
 }
 
-# apt_refresh OPTION...: read the lists of packages anew, with these options of apt.
+# apt_refresh COMMAND...: read the lists of packages anew; COMMAND is apt-get with its
+# options, and sudo before it where root is to do so.
 apt_refresh() {
 	local out
 	say "reading the archive's lists of packages"
-	if ! out=$(LC_ALL=C apt-get "$@" -q update 2>&1) || grep -q '^[EW]: Failed to fetch' <<<"$out"; then
+	if ! out=$(LC_ALL=C "$@" -q update 2>&1) || grep -q '^[EW]: Failed to fetch' <<<"$out"; then
 		grep -E '^(E|W|Err)' <<<"$out" | head -n 5 >&2 || true
 		die_here "cannot read the Debian archive: the first run needs the network" \
 			"(a proxy is set with http_proxy or in /etc/apt)"

@@ -253,6 +253,7 @@ static const struct scenario gather_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 900,
+	.save_restore = SETTINGS(FREE_LIST_SETTINGS),
 	.run = gather_run,
 };
 SCENARIO(gather_scenario);

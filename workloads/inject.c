@@ -98,8 +98,8 @@ static void inject_run(struct run *r)
 	char *none[1];
 	bool swap = memory_now(r).swap_free > 64 << 20;
 
-	if (!failures_known(r))
-		skip(r, "the kernel cannot inject failures");
+	if (!failures_known(r, "memory is intact while storage cannot be found"))
+		return;
 
 	step(r,
 	     "Memory is filled, so that data lies in tag storage and has to be moved for each new tag block. Then %llu of 100 attempts fail: to take a free block, to empty a block, to move a page.",
@@ -120,7 +120,7 @@ static void inject_run(struct run *r)
 
 		act(r, a, swap);
 		/* It moves what is in memory: copies of tags. */
-		if (!(rounds % 16) && kernel_write("/proc/sys/vm/compact_memory", "1"))
+		if (!(rounds % 16) && kernel_write(r, "/proc/sys/vm/compact_memory", "1"))
 			bail_errno(r, "compact_memory");
 		if (rounds % 4)
 			continue;
@@ -170,6 +170,7 @@ static const struct scenario inject_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 900,
+	.save_restore = SETTINGS(FAILURE_SETTINGS),
 	.run = inject_run,
 };
 SCENARIO(inject_scenario);

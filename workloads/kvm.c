@@ -408,7 +408,8 @@ static void in_the_guest(struct run *r, struct vmm *v)
 /* ---- Huge pages ---------------------------------------------------------- */
 
 /* Private memory in one huge page. False if the kernel has none. */
-static bool huge_memory(struct run *r, struct memory_of_guest *m)
+/* What: a result that is skipped if there is no huge page to be had; NULL: nothing. */
+static bool huge_memory(struct run *r, struct memory_of_guest *m, const char *what)
 {
 	for (int tries = 0; tries < 10; tries++) {
 		*m = map_memory(r, PRIVATE, false);
@@ -419,6 +420,8 @@ static bool huge_memory(struct run *r, struct memory_of_guest *m)
 		unmap_memory(r, m);
 		drain_lru(r);
 	}
+	if (what)
+		skip_result(r, "no huge page is to be had", "%s", what);
 	return false;
 }
 
@@ -448,8 +451,8 @@ static void huge_in_part(struct run *r, struct vmm *v)
 
 	step(r,
 	     "The VMM has a huge page again, but only the first three of its tag blocks are available. KVM must not map all of it: a small page will do, and the guest gets the others one by one, as soon as there is storage.");
-	if (!failures_known(r) || !huge_memory(r, &m)) {
-		note(r, "no failures, or no huge page, are to be had here: not tested");
+	if (!failures_known(r, "a huge page with storage for a part: the guest stores") ||
+	    !huge_memory(r, &m, "a huge page with storage for a part: the guest stores")) {
 		content_free(&c);
 		return;
 	}
@@ -485,8 +488,7 @@ static void huge(struct run *r, struct vmm *v)
 
 	step(r,
 	     "The VMM has a huge page. The guest stores to one place, and KVM maps all of it: so it needs storage for the tags of all 512 pages.");
-	if (!huge_memory(r, &m)) {
-		note(r, "no huge page is to be had here: not tested");
+	if (!huge_memory(r, &m, "a huge page: the guest stores")) {
 		content_free(&c);
 		return;
 	}
@@ -515,8 +517,7 @@ static void huge(struct run *r, struct vmm *v)
 	name = "a huge page after logging";
 	step(r,
 	     "While a VM is migrated, KVM maps small pages, write-protected. If the migration is given up, it maps the huge page again, at the guest's next store to a page it has: the other 511 are new to the guest.");
-	if (!huge_memory(r, &m)) {
-		note(r, "no huge page is to be had here: not tested");
+	if (!huge_memory(r, &m, "a huge page after logging: the guest stores to it")) {
 		content_free(&c);
 		return;
 	}
@@ -723,7 +724,8 @@ static void amid_pins(struct run *r, struct vmm *v, struct memory_of_guest *m, c
 		expect(r, page_now(r, 0, m->base).order != 9,
 		       "%s: it is not in one piece any more", name);
 	else
-		note(r, "none of the pins is in the tag storage of the huge page");
+		skip_result(r, "none of the pins is in the tag storage of the huge page",
+			    "%s: it is not in one piece any more", name);
 	give_memory(r, v, 0, VMM_MEMORY, m->base, 0, false);
 	unpin(pins);
 	free(pins);
@@ -769,6 +771,8 @@ static void stolen(struct run *r, struct vmm *v, size_t n, unsigned int rounds,
 	     "%s: the guest works, while another thread has its memory swapped out and moved about, again and again.",
 	     name);
 	thief.compact = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+	if (thief.compact < 0)
+		skip_result(r, "no compaction", "%s: its memory is moved about", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);
 	if (pthread_create(&thread, NULL, steal, &thief))
 		bail(r, "no thread");
@@ -869,7 +873,7 @@ static void pinned(struct run *r, struct vmm *v)
 	step(r,
 	     "Memory is filled, so that data lies in tag storage: some of it will be the guest's.");
 	/* Before memory is full of small pages. */
-	while (nr_huge < HUGE_CHOICE && huge_memory(r, &huge[nr_huge]))
+	while (nr_huge < HUGE_CHOICE && huge_memory(r, &huge[nr_huge], NULL))
 		nr_huge++;
 	if (want > MAX_PINS)
 		want = MAX_PINS;
@@ -892,7 +896,8 @@ static void pinned(struct run *r, struct vmm *v)
 		amid_pins(r, v, &m, pages, held);
 		unmap_memory(r, &m);
 	} else {
-		note(r, "no huge page has data in its tag storage: not tested");
+		skip_result(r, "no huge page has data in its tag storage",
+			    "a huge page amid pins: the guest writes all of it");
 	}
 	expect_intact(r, ballast_check(b),
 		      "memory that was in the way of the guest's tags is as it was");
@@ -950,6 +955,7 @@ static const struct scenario kvm_scenario = {
 	.needs = NEED_KVM | NEED_DRAM_TAGS | NEED_ZRAM,
 	.min_memory = 400 << 20,
 	.time_limit_s = 1200,
+	.save_restore = SETTINGS(FAILURE_SETTINGS),
 	.run = kvm_run,
 };
 SCENARIO(kvm_scenario);

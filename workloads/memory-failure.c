@@ -40,9 +40,9 @@ static const struct role child_role = {
 /* ---- Failure and repair -------------------------------------------------------------- */
 
 /* 0 or -errno. */
-static int page_fails(uint64_t pfn)
+static int page_fails(struct run *r, uint64_t pfn)
 {
-	return kernel_write(HWPOISON_DIR "corrupt-pfn", "0x%" PRIx64, pfn);
+	return kernel_write(r, HWPOISON_DIR "corrupt-pfn", "0x%" PRIx64, pfn);
 }
 
 static bool is_bad(struct run *r, uint64_t pfn)
@@ -87,7 +87,7 @@ static uint64_t all_bad(struct run *r)
 static void repair(struct run *r, const uint64_t *pfn, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		int err = kernel_write(HWPOISON_DIR "unpoison-pfn", "0x%" PRIx64, pfn[i]);
+		int err = kernel_write(r, HWPOISON_DIR "unpoison-pfn", "0x%" PRIx64, pfn[i]);
 
 		if (err)
 			note(r, "page frame 0x%" PRIx64 " stays out of use: %s", pfn[i],
@@ -343,13 +343,15 @@ static void huge_page(struct run *r)
 	step(r,
 	     "Memory fails within a huge page, and somewhere else it seems to begin to (MADV_SOFT_OFFLINE). The huge page is split; one small page is lost, one moves, and 510 keep what they have.");
 	if (madvise(a.base, HUGE_SIZE, MADV_HUGEPAGE)) {
-		note(r, "this kernel has no huge pages");
+		skip_result(r, "this kernel has no huge pages",
+			    "huge page: the program is told which small page is lost");
 		munmap(map, 2 * HUGE_SIZE);
 		return;
 	}
 	area_write(r, &a);
 	if (page_now(r, 0, a.base).order != HUGE_ORDER)
-		note(r, "there was no huge page to be had: these are small ones");
+		skip_result(r, "no huge page is to be had: these are small ones",
+			    "huge page: memory fails in the middle of it");
 	bad[0] = page_now(r, 0, area_page(&a, fails_at)).pfn;
 	bad[1] = page_now(r, 0, area_page(&a, moves_at)).pfn;
 	expect(r, is_mce_at(probe_call(poison, area_page(&a, fails_at)), area_page(&a, fails_at)),
@@ -510,10 +512,11 @@ static void storage_with_data(struct run *r)
 				     memory_reserve(r) + (24 << 20), pages, MAX);
 	n = find_couples(r, b, pages, n, c, MAX_BAD);
 	free(pages);
-	if (n < 4) {
-		note(r, "of the pages in tag storage only %zu store tags of our own pages", n);
-		if (!n)
-			skip(r, "no data of this program could be brought to tag storage");
+	if (!n) {
+		skip_result(r, "no data of this program could be brought to tag storage",
+			    "storage with data: what fails there stores no tags any more");
+		ballast_free(b);
+		return;
 	}
 	/* Else the kernel would move them before it looks at them. */
 	switch_set(r, "move_before_pin", 0);
@@ -521,7 +524,7 @@ static void storage_with_data(struct run *r)
 		bad[i] = c[i].pfn;
 		block[i] = c[i].block;
 		failed += i % 2 ? !!madvise(c[i].in_storage, page_size(), MADV_SOFT_OFFLINE) :
-				  !!page_fails(c[i].pfn);
+				  !!page_fails(r, c[i].pfn);
 	}
 	switch_set(r, "move_before_pin", 1);
 	expect_eq_u64(r, failed, 0, "storage: the kernel takes the pages out of use");
@@ -594,7 +597,7 @@ static void storage_free(struct run *r, size_t n)
 			continue;
 		block[nr_bad] = b;
 		bad[nr_bad] = block_pfn(r, &a, b);
-		failed += !!page_fails(bad[nr_bad]);
+		failed += !!page_fails(r, bad[nr_bad]);
 		nr_bad++;
 	}
 	require(r, nr_bad, "free: there are pages whose tag storage is free");
@@ -673,7 +676,7 @@ static void storage_with_tags(struct run *r, size_t n, bool lasting)
 	page = page_now(r, 0, a.base);
 	bad = page.tag_pfn;
 	block = (uint64_t)page.block;
-	expect(r, page_fails(bad), "tags: the kernel says that it cannot deal with it");
+	expect(r, page_fails(r, bad), "tags: the kernel says that it cannot deal with it");
 	expect(r, is_bad(r, bad), "tags: but it knows that the page is bad");
 	expect(r, block_now(r, block).letter == BLOCK_RESERVED, "tags: the block stays reserved");
 	area_expect(r, &a, "with tags in a page that is bad");
@@ -709,10 +712,6 @@ static void memory_failure_run(struct run *r)
 	struct state_summary start = summary_now(r);
 	size_t n = param_u64(r, "pages") / EVERY * EVERY;
 
-	if (access(HWPOISON_DIR "corrupt-pfn", W_OK) || access(HWPOISON_DIR "unpoison-pfn", W_OK))
-		skip(r,
-		     "the kernel cannot be told that memory fails: " HWPOISON_DIR
-		     " is missing (CONFIG_MEMORY_FAILURE, CONFIG_HWPOISON_INJECT)");
 	private_pages(r, n, false);
 	private_pages(r, n, true);
 	shared_pages(r, n);
@@ -739,9 +738,11 @@ static const struct scenario memory_failure_scenario = {
 		P_UINT("pages", "32", 8, MAX_BAD * EVERY * EVERY, "pages of each kind"),
 		P_BOOL("lasting", "no",
 		       "leave one page of tag storage bad, until the machine is started anew")),
-	.needs = NEED_TAG_STORAGE,
+	.needs = NEED_TAG_STORAGE | NEED_DISPOSABLE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 900,
+	.save_restore = SETTINGS({ HWPOISON_DIR "corrupt-pfn", SETTING_LASTING },
+				 { HWPOISON_DIR "unpoison-pfn", SETTING_LASTING }),
 	.roles = ROLES(&child_role),
 	.run = memory_failure_run,
 };

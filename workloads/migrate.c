@@ -34,9 +34,9 @@ static const struct role mover_role = {
 };
 
 /* False: there is no compaction here. */
-static bool compact(void)
+static bool compact(struct run *r)
 {
-	return !kernel_write("/proc/sys/vm/compact_memory", "1");
+	return !kernel_write(r, "/proc/sys/vm/compact_memory", "1");
 }
 
 static size_t moved_since(struct run *r, const struct area *a, const uint64_t *was)
@@ -130,7 +130,7 @@ static size_t lay_out_and_compact(struct run *r, struct area *a, char **page, ui
 		was[i] = page_now(r, 0, page[i]).pfn;
 	for (unsigned int k = 0; k < 8 && !moved; k++) {
 		drain_lru(r);
-		if (!compact())
+		if (!compact(r))
 			skip(r, "this kernel has no compaction");
 		for (size_t i = 0; i < n; i++)
 			moved += page_now(r, 0, page[i]).pfn != was[i];
@@ -187,16 +187,22 @@ static void unpoison(struct run *r, uint64_t pfn)
 {
 	static const char path[] = "/sys/kernel/debug/hwpoison/unpoison-pfn";
 
-	if (kernel_write(path, "0x%" PRIx64, pfn) && errno != ENOENT)
+	if (kernel_write(r, path, "0x%" PRIx64, pfn) && errno != ENOENT)
 		note(r, "page frame 0x%" PRIx64 " stays out of use: %s", pfn, strerror(errno));
 }
 
 static void offlined(struct run *r, size_t n)
 {
 	uint64_t start = summary_now(r).reserved_pages, *was;
-	struct area a = area_map(r, n, true);
+	struct area a;
 	size_t failed = 0;
 
+	if (!machine_is_disposable()) {
+		skip_result(r, "the machine is not disposable, and some might stay out of use",
+			    "soft offline: all pages can be taken out of use");
+		return;
+	}
+	a = area_map(r, n, true);
 	step(r,
 	     "The kernel is asked to take the pages out of use, one by one, as if memory had begun to fail there (MADV_SOFT_OFFLINE). It moves each to another place, and the program must not notice.");
 	area_write(r, &a);
@@ -205,7 +211,8 @@ static void offlined(struct run *r, size_t n)
 		if (!madvise(area_page(&a, i), page_size(), MADV_SOFT_OFFLINE))
 			continue;
 		if (errno == EINVAL && !i) {
-			note(r, "this kernel cannot take pages out of use");
+			skip_result(r, "this kernel cannot (CONFIG_MEMORY_FAILURE)",
+				    "soft offline: all pages can be taken out of use");
 			free(was);
 			area_unmap(r, &a);
 			return;
@@ -243,9 +250,8 @@ static void compact_on(struct run *r, void *arg)
 {
 	struct race *c = arg;
 
-	(void)r;
 	while (!c->stop) {
-		compact();
+		compact(r);
 		c->compactions++;
 	}
 }

@@ -7,46 +7,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "scenario/area.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
-/* Pages lie on per-CPU lists for a while after they are freed. */
+/* What is freed late is waited for so long. */
 #define DRAIN_MS 5000
-
-struct area {
-	char *base;
-	size_t pages, stride;	/* every stride-th page is touched */
-	uint64_t seed;
-};
-
-static char *touched(const struct area *a, size_t i)
-{
-	return a->base + i * a->stride * page_size();
-}
-
-static void write_page(const struct area *a, size_t i)
-{
-	pattern_fill(touched(a, i), page_size(), a->seed, i);
-	tags_fill(touched(a, i), page_size(), a->seed, i);
-}
-
-/* What the program can see itself: its data and its tags, in all pages. */
-static void expect_contents(struct run *r, const struct area *a, const char *when)
-{
-	struct mismatch data = { .count = 0 }, tags = { .is_tag = true };
-
-	for (size_t i = 0; i < a->pages; i++) {
-		struct mismatch d = pattern_check(touched(a, i), page_size(), a->seed, i);
-		struct mismatch t = tags_check(touched(a, i), page_size(), a->seed, i);
-
-		if (d.count && !data.count)
-			data = d;
-		if (t.count && !tags.count)
-			tags = t;
-	}
-	expect_intact(r, data, "the data is what the program wrote, %s", when);
-	expect_intact(r, tags, "the tags are what the program set, %s", when);
-}
 
 static int by_number(const void *a, const void *b)
 {
@@ -64,13 +30,13 @@ static size_t expect_storage(struct run *r, const struct area *a)
 {
 	size_t without = 0, in_storage = 0, untagged = 0, unreserved = 0, short_count = 0;
 	size_t nr_blocks = 0, raw_wrong = 0, ldg_wrong = 0, misplaced = 0;
-	int64_t *blocks = calloc(a->pages, sizeof(*blocks));
+	int64_t *blocks = calloc(a->n, sizeof(*blocks));
 
 	if (!blocks)
 		bail(r, "out of memory");
-	for (size_t i = 0; i < a->pages; i++) {
-		struct state_page page = page_now(r, 0, touched(a, i));
-		struct state_tags tags = tags_now(r, 0, touched(a, i));
+	for (size_t i = 0; i < a->n; i++) {
+		struct state_page page = page_now(r, 0, area_page(a, i));
+		struct state_tags tags = tags_now(r, 0, area_page(a, i));
 
 		blocks[i] = page.block;
 		misplaced += page.block != pfn_block(r, page.pfn);
@@ -80,18 +46,18 @@ static size_t expect_storage(struct run *r, const struct area *a)
 		unreserved += page.block_state != BLOCK_RESERVED;
 		for (size_t g = 0; g < STATE_TAGS_PER_PAGE; g++) {
 			if (!tags.valid ||
-			    tags.tags[g] != tags_pattern_at(a->seed, i, g * MTE_GRANULE)) {
+			    tags.tags[g] != tags_pattern_at(a->tags, i, g * MTE_GRANULE)) {
 				ldg_wrong++;
 				break;
 			}
 		}
 		raw_wrong += !tags.has_raw || !state_tags_agree(&tags);
 	}
-	qsort(blocks, a->pages, sizeof(*blocks), by_number);
-	for (size_t i = 0, run = 1; i < a->pages; i++, run++) {
+	qsort(blocks, a->n, sizeof(*blocks), by_number);
+	for (size_t i = 0, run = 1; i < a->n; i++, run++) {
 		struct state_block b;
 
-		if (i + 1 < a->pages && blocks[i + 1] == blocks[i])
+		if (i + 1 < a->n && blocks[i + 1] == blocks[i])
 			continue;
 		nr_blocks++;
 		if (blocks[i] >= 0) {
@@ -112,7 +78,7 @@ static size_t expect_storage(struct run *r, const struct area *a)
 	return nr_blocks;
 }
 
-static void first_page(struct run *r, struct area *a, const struct state_summary *start)
+static void first_page(struct run *r, const struct area *a, const struct state_summary *start)
 {
 	struct state_page page;
 	struct state_summary s;
@@ -122,7 +88,7 @@ static void first_page(struct run *r, struct area *a, const struct state_summary
 		      "mapping alone reserves nothing");
 
 	step(r, "The program writes to the first page. The kernel finds a data page, and takes the block of tag storage that holds this page's tags away from the page allocator: it is reserved.");
-	write_page(a, 0);
+	area_fill(a, 0);
 	page = page_now(r, 0, a->base);
 	s = summary_now(r);
 	expect(r, page.has_storage, "the page has tag storage");
@@ -142,7 +108,7 @@ static void first_page(struct run *r, struct area *a, const struct state_summary
 
 static void check_faults(struct run *r, const struct area *a)
 {
-	unsigned int tag = tags_pattern_at(a->seed, 0, 0);
+	unsigned int tag = tags_pattern_at(a->tags, 0, 0);
 	struct probe p;
 
 	step(r, "Tag checks go on. A pointer with the right tag works; one with a wrong tag is stopped by the processor, which compares with the tag in that block.");
@@ -169,15 +135,15 @@ struct tenant {
 /* Sorted: those of one block are neighbours. The caller frees it. */
 static struct tenant *tenants_by_block(struct run *r, const struct area *a)
 {
-	struct tenant *t = calloc(a->pages, sizeof(*t));
+	struct tenant *t = calloc(a->n, sizeof(*t));
 
 	if (!t)
 		bail(r, "out of memory");
-	for (size_t i = 0; i < a->pages; i++) {
-		t[i].block = page_now(r, 0, touched(a, i)).block;
+	for (size_t i = 0; i < a->n; i++) {
+		t[i].block = page_now(r, 0, area_page(a, i)).block;
 		t[i].page = i;
 	}
-	qsort(t, a->pages, sizeof(*t), by_number);
+	qsort(t, a->n, sizeof(*t), by_number);
 	return t;
 }
 
@@ -189,7 +155,7 @@ static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t re
 	struct state_block before, after;
 	uint64_t block;
 
-	for (size_t i = 0, begin = 0; i < a->pages; i++) {
+	for (size_t i = 0, begin = 0; i < a->n; i++) {
 		if (t[i].block != t[begin].block)
 			begin = i;
 		if (i - begin + 1 > n) {
@@ -198,7 +164,8 @@ static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t re
 		}
 	}
 	if (n < 2 || t[first].block < 0) {
-		note(r, "no two pages share a block here");
+		skip_result(r, "no two pages share a block",
+			    "a block outlives all of its pages but the last");
 		free(t);
 		return;
 	}
@@ -208,27 +175,27 @@ static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t re
 	     n, block);
 	before = block_now(r, block);
 	for (size_t i = first; i < first + n; i++)
-		if (t[i].page != kept && madvise(touched(a, t[i].page), page_size(), MADV_DONTNEED))
+		if (t[i].page != kept && madvise(area_page(a, t[i].page), page_size(), MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
 	expect(r, reserved_pages_wait(r, reserved - (n - 1)),
 	       "the pages that were dropped have no tag storage");
 	after = block_now(r, block);
 	expect_eq_u64(r, after.letter, BLOCK_RESERVED, "the block of the one that is kept is reserved");
 	expect_eq_u64(r, after.tagged, before.tagged - (n - 1), "it counts those that are gone no more");
-	expect_intact(r, pattern_check(touched(a, kept), page_size(), a->seed, kept),
+	expect_intact(r, pattern_check(area_page(a, kept), page_size(), a->data, kept),
 		      "the data of the page that is kept is what the program wrote");
-	expect_intact(r, tags_check(touched(a, kept), page_size(), a->seed, kept),
+	expect_intact(r, tags_check(area_page(a, kept), page_size(), a->tags, kept),
 		      "its tags are what the program set");
-	expect(r, tags_stored(r, 0, touched(a, kept), 0, NULL), "and they are in that block");
+	expect(r, tags_stored(r, 0, area_page(a, kept), 0, NULL), "and they are in that block");
 
 	/* The same pages may get their old places, or others. */
 	for (size_t i = first; i < first + n; i++)
 		if (t[i].page != kept)
-			write_page(a, t[i].page);
-	for (size_t i = 0; i < a->pages; i++)
-		bad += !tags_stored(r, 0, touched(a, i), 0, NULL);
+			area_fill(a, t[i].page);
+	for (size_t i = 0; i < a->n; i++)
+		bad += !tags_stored(r, 0, area_page(a, i), 0, NULL);
 	expect_eq_u64(r, bad, 0, "touched again, all pages have their tags in tag storage");
-	expect_contents(r, a, "after those pages were written again");
+	area_expect(r, a, "after those pages were written again");
 	free(t);
 }
 
@@ -236,45 +203,37 @@ static void mmap_run(struct run *r)
 {
 	struct state_summary start = summary_now(r), full, end;
 	bool dense = !strcmp(param_str(r, "layout"), "dense");
-	struct area a = {
-		.pages = param_u64(r, "pages"),
-		/* Sparse: pages of which no two would share a block if they were contiguous. */
-		.stride = dense ? 1 : 32 * start.block_pages,
-		.seed = run_seed(r),
-	};
-	size_t len = a.pages * a.stride * page_size(), blocks;
+	/* Sparse: pages of which no two would share a block if they were contiguous. */
+	size_t n = param_u64(r, "pages"), stride = dense ? 1 : pages_per_block(r);
+	size_t len = n * stride * page_size(), blocks;
 	struct state_page page;
+	struct area a;
 	uint64_t t;
 
 	step(r, "The program maps %zu %s with PROT_MTE. Until it touches them no page is there, and nothing is taken from tag storage.",
 	     len >> (len % (1 << 20) ? 10 : 20), len % (1 << 20) ? "KiB" : "MiB");
-	a.base = mte_map(len, true);
-	if (!a.base)
-		bail_errno(r, "mmap of %zu bytes with PROT_MTE", len);
-	/* Huge pages are another scenario. */
-	if (madvise(a.base, len, MADV_NOHUGEPAGE) && errno != EINVAL)
-		bail_errno(r, "MADV_NOHUGEPAGE");
+	a = area_map_sparse(r, n, stride, true);
 	first_page(r, &a, &start);
 	check_faults(r, &a);
 
-	step(r, "It writes data and tags to %zu pages, %s.", a.pages,
+	step(r, "It writes data and tags to %zu pages, %s.", a.n,
 	     dense ? "one beside the other: up to 32 of them share a page of tag storage" :
 		     "far from one another in its address space");
 	t = now_ns();
-	for (size_t i = 0; i < a.pages; i++)
-		write_page(&a, i);
-	measure(r, "touch_time_per_page", "ns", (double)(now_ns() - t) / (double)a.pages);
+	for (size_t i = 0; i < a.n; i++)
+		area_fill(&a, i);
+	measure(r, "touch_time_per_page", "ns", (double)(now_ns() - t) / (double)a.n);
 	full = summary_now(r);
-	expect_eq_u64(r, full.reserved_pages - start.reserved_pages, a.pages,
+	expect_eq_u64(r, full.reserved_pages - start.reserved_pages, a.n,
 		      "exactly the touched pages have tag storage");
-	expect_contents(r, &a, "while mapped");
+	area_expect(r, &a, "while mapped");
 
 	step(r, "Now compare what the program sees with what the kernel says of each page, and with the bytes in tag storage.");
 	blocks = expect_storage(r, &a);
 	measure(r, "blocks_used", "blocks", (double)blocks);
-	measure(r, "pages_per_block", "pages", (double)a.pages / (double)blocks);
-	expect_range(r, blocks, (a.pages + 32 * start.block_pages - 1) / (32 * start.block_pages),
-		     a.pages, "the pages share blocks as the arithmetic allows");
+	measure(r, "pages_per_block", "pages", (double)a.n / (double)blocks);
+	expect_range(r, blocks, (a.n + 32 * start.block_pages - 1) / (32 * start.block_pages),
+		     a.n, "the pages share blocks as the arithmetic allows");
 	expect_range(r, full.blocks_reserved, blocks, full.blocks,
 		     "the summary counts at least these blocks as reserved");
 
@@ -284,20 +243,16 @@ static void mmap_run(struct run *r)
 	if (madvise(a.base, page_size(), MADV_DONTNEED))
 		bail_errno(r, "MADV_DONTNEED");
 	expect(r, !page_present(r, 0, a.base, &page), "the page is gone");
-	drain_lru(r);
-	expect(r, eventually(DRAIN_MS, summary_now(r).reserved_pages ==
-					start.reserved_pages + a.pages - 1),
+	expect(r, reserved_pages_wait(r, start.reserved_pages + a.n - 1),
 	       "it has no tag storage any more");
 	*(volatile char *)a.base;
 	expect_intact(r, tags_check_same(a.base, page_size(), 0), "read back, all its tags are 0");
-	write_page(&a, 0);
-	expect_contents(r, &a, "after that page was written again");
+	area_fill(&a, 0);
+	area_expect(r, &a, "after that page was written again");
 
 	step(r, "It unmaps all. As the last tagged page of a block is freed, the block goes back to the page allocator.");
-	if (munmap(a.base, len))
-		bail_errno(r, "munmap");
-	drain_lru(r);
-	expect(r, eventually(DRAIN_MS, summary_now(r).reserved_pages == start.reserved_pages),
+	area_unmap(r, &a);
+	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "no more pages have tag storage than at the start");
 	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
 	       "no more blocks are reserved than at the start");

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "run/needs.h"
 #include "scenario/memory.h"
+#include "scenario/needs.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -277,6 +278,7 @@ static void look_and_change(struct run *r, size_t n)
 /* ---- Core dumps -------------------------------------------------------------------- */
 
 #define PATTERN "/proc/sys/kernel/core_pattern"
+#define DUMPS "/tmp"
 
 static char *read_whole(struct run *r, const char *path, size_t *size)
 {
@@ -352,46 +354,39 @@ static void expect_core(struct run *r, const char *core, size_t size, const stru
 static void dump_core(struct run *r, size_t n)
 {
 	uint64_t start = summary_now(r).reserved_pages, seed = rnd(r) & ~0xffULL;
-	char dir[] = "/tmp/tagscope-core-XXXXXX", old[256] = "", file[64], *core;
+	static const char file[] = DUMPS "/core";
 	bool *changed = shared_alloc(r, sizeof(*changed));
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	struct memory_of m;
 	size_t size = 0;
-	int fd, status;
+	int status;
 	pid_t pid;
+	char *core;
 
 	step(r,
 	     "Such a process is killed, and leaves a core dump, which has the tags of all its tagged memory. Memory that still waits for storage has tags of 0.");
-	fd = open(PATTERN, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, old, sizeof(old) - 1) < 0)
-		bail_errno(r, PATTERN);
-	close(fd);
-	old[strcspn(old, "\n")] = '\0';
-	if (!mkdtemp(dir))
-		bail_errno(r, "%s", dir);
-	snprintf(file, sizeof(file), "%s/core", dir);
+	/* Seen by this scenario only, and gone with it. */
+	if (mount("tagscope", DUMPS, "tmpfs", MS_NOSUID | MS_NODEV, NULL))
+		bail_errno(r, "mount of a tmpfs on " DUMPS);
 	make_memory(r, &m, n);
 	pid = fork();
 	if (pid < 0)
 		bail_errno(r, "fork");
 	if (!pid) {
-		if (setrlimit(RLIMIT_CORE, &all) || chdir(dir))
+		if (setrlimit(RLIMIT_CORE, &all) || chdir(DUMPS))
 			_exit(2);
 		live(r, &m, seed, changed);
 	}
 	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
 		bail(r, "the other process did not stop");
-	if (kernel_write(PATTERN, "%s", file))
+	if (kernel_write(r, PATTERN, "%s", file))
 		bail_errno(r, PATTERN);
 	kill(pid, SIGQUIT);
 	kill(pid, SIGCONT);
 	if (waitpid(pid, &status, 0) != pid)
 		status = -1;
-	if (kernel_write(PATTERN, "%s", *old ? old : "core"))
-		bail_errno(r, PATTERN);
 	core = read_whole(r, file, &size);
 	unlink(file);
-	rmdir(dir);
 	require(r, core && WIFSIGNALED(status) && WCOREDUMP(status), "there is a core dump");
 	m.tagged.data = seed + 1;
 	m.tagged.tags = seed + 2;
@@ -432,6 +427,7 @@ static const struct scenario remote_access_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
+	.save_restore = SETTINGS({ PATTERN }),
 	.run = remote_access,
 };
 SCENARIO(remote_access_scenario);

@@ -444,7 +444,7 @@ static void crowd(struct run *r, unsigned int rounds)
 
 	step(r,
 	     "Four threads touch the same page at the same moment, and its block is not available: the page has to move, and none of them may be what keeps it from moving.");
-	if (!failures_known(r))
+	if (!failures_known(r, "a crowd: pages were moved"))
 		return;
 	room = make_room(r, room_len);
 	if (pthread_barrier_init(&c.together, NULL, CROWD))
@@ -516,6 +516,7 @@ static const struct scenario shared_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
+	.save_restore = SETTINGS(FAILURE_SETTINGS, FREE_LIST_SETTINGS),
 	.roles = ROLES(&other_role, &racer_role),
 	.run = shared_run,
 };

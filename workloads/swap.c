@@ -331,7 +331,7 @@ static void swapped_off(struct run *r, const struct area *a, uint64_t start)
 	require(r, page_out(r, a->base, a->n), "all pages are swapped out before swapoff");
 	expect(r, reserved_pages_wait(r, start), "before swapoff, none has tag storage");
 	/* Nothing that could end the scenario comes before swap is on again. */
-	off = swap_devices_off(dev, n);
+	off = swap_devices_off(r, dev, n);
 	reserved = summary_now(r).reserved_pages;
 	on = swap_devices_on(dev, n);
 	expect_eq_u64(r, off, n, "swapoff works");
@@ -469,7 +469,7 @@ static void switch_off(struct run *r, void *arg)
 	struct switching *s = arg;
 
 	(void)r;
-	s->off = swap_devices_off(s->dev, s->n);
+	s->off = swap_devices_off(r, s->dev, s->n);
 }
 
 static void swapoff_when_held(struct run *r)
@@ -497,7 +497,7 @@ static void swapoff_when_held(struct run *r)
 	step(r, "With storage it works, and brings back the memfd, though nobody maps it.");
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
-	s->off = swap_devices_off(s->dev, s->n);
+	s->off = swap_devices_off(r, s->dev, s->n);
 	expect_eq_u64(r, swap_devices_on(s->dev, s->n), s->n, "swap is on again, after the memfd");
 	expect_eq_u64(r, s->off, s->n, "with storage, swapoff works");
 	expect_range(r, summary_now(r).reserved_pages - start, a.n - a.n / 5, a.n,
@@ -622,7 +622,7 @@ static void swap_run(struct run *r)
 	expect(r, reserved_pages_wait(r, start.reserved_pages), "unmapped, none has tag storage");
 	tagged_while_out(r, n);
 	by_untagged_mapping(r, n);
-	if (storage_shortage(r, STORAGE_NORMAL)) {
+	if (failures_known(r, "swapped in and swapped off when storage is short")) {
 		replaced(r);
 		other_page_taken(r);
 		swapoff_when_held(r);
@@ -652,6 +652,7 @@ static const struct scenario swap_scenario = {
 	.needs = NEED_TAG_STORAGE | NEED_SWAP,
 	.min_memory = 256 << 20,
 	.time_limit_s = 600,
+	.save_restore = SETTINGS({ SETTING_SWAP }, FAILURE_SETTINGS),
 	.roles = ROLES(&child_role, &switcher_role),
 	.run = swap_run,
 };

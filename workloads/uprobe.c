@@ -188,6 +188,7 @@ static const struct scenario uprobe_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
+	.save_restore = SETTINGS(FAILURE_SETTINGS),
 	.run = uprobe_run,
 };
 SCENARIO(uprobe_scenario);

@@ -39,15 +39,21 @@ static uint64_t room(struct run *r, const struct memory *m)
 	return m->free - least < other - keep_other ? m->free - least : other - keep_other;
 }
 
+static uint64_t room_now(struct run *r)
+{
+	struct memory m = memory_now(r);
+
+	return room(r, &m);
+}
+
 size_t room_pages(struct run *r)
 {
-	struct memory m;
 	uint64_t pages;
 
 	/* What is on its way through per-CPU lists is missing only for a moment. */
-	if (!eventually(200, (m = memory_now(r), room(r, &m))))
+	if (!eventually(200, room_now(r)))
 		return 0;
-	pages = room(r, &m) / page_size() / 4;
+	pages = room_now(r) / page_size() / 4;
 	return pages < MIN_PAGES ? MIN_PAGES : pages > MAX_PAGES ? MAX_PAGES : pages;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What "run" and "suite" share: see execute.h. */
+/* What "run" and "suite" share: see batch.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,8 +15,14 @@
 #include "base/number.h"
 #include "base/suggest.h"
 #include "commands/batch.h"
+#include "commands/progress.h"
 
+/*
+ * Signals are blocked but while this waits for something, so that none can come between a
+ * look at "interrupted" and the wait.
+ */
 static volatile sig_atomic_t interrupted;
+static sigset_t unblocked;
 
 static void on_signal(int sig)
 {
@@ -107,9 +113,11 @@ static int wait_key(void)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 	}
 	do {
-		ssize_t n = read(STDIN_FILENO, &c, 1);
+		struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
 
-		if (n == 0 || (n < 0 && errno != EINTR) || (n < 0 && interrupted))
+		if (interrupted || (ppoll(&pfd, 1, NULL, &unblocked) < 0 && errno != EINTR))
+			c = 'q';
+		else if (pfd.revents && read(STDIN_FILENO, &c, 1) != 1)
 			c = 'q';
 	} while (!c || !strchr(" \n\rgqGQ", c));
 	if (tty)
@@ -119,32 +127,55 @@ static int wait_key(void)
 	return c;
 }
 
-static void run_one(const struct run_options *opt, struct report *rep)
+/* The results, and how far they are. */
+struct listener {
+	struct report *rep;
+	struct progress progress;
+};
+
+static void listen(void *ctx, const struct event *ev)
 {
-	struct runner *rn = runner_start(opt, report_event, rep);
+	struct listener *l = ctx;
+
+	progress_event(&l->progress, ev);
+	report_event(l->rep, ev);
+}
+
+static void run_one(const struct run_options *opt, struct listener *l)
+{
+	struct runner *rn = runner_start(opt, listen, l);
 
 	if (!rn) {
 		fprintf(stderr, "tagscope: out of memory\n");
-		rep->verdicts[VERDICT_ERROR]++;
+		l->rep->verdicts[VERDICT_ERROR]++;
 		return;
 	}
 	while (runner_dispatch(rn)) {
 		struct pollfd pfd = { .fd = runner_fd(rn), .events = POLLIN };
+		struct timespec ts;
+		int ms;
 
 		if (interrupted)
 			runner_abort(rn, "it was interrupted");
 		if (runner_waiting(rn)) {
-			int key = wait_key();
+			int key;
 
+			progress_clear(&l->progress);
+			key = wait_key();
 			if (key == 'g' || key == 'G')
 				runner_set_step_mode(rn, false);
 			if (key == 'q' || key == 'Q') {
-				runner_abort(rn, "it was ended by the user");
+				runner_abort(rn, interrupted ? "it was interrupted" :
+							       "it was ended by the user");
 				interrupted = SIGINT;
 			}
 			runner_continue(rn);
 		}
-		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
+		ms = progress_tick(&l->progress);
+		ts = (struct timespec){ ms / 1000, ms % 1000 * 1000000L };
+		/* When it was told once, more signals change nothing. */
+		if (ppoll(&pfd, 1, ms < 0 ? NULL : &ts, interrupted ? NULL : &unblocked) < 0 &&
+		    errno != EINTR)
 			runner_abort(rn, "poll failed");
 	}
 	runner_free(rn);
@@ -249,9 +280,11 @@ static int output_close(struct output *out, const char *name, bool complete)
 int batch_run(struct batch *ex, const struct command *cmd)
 {
 	struct report rep = { .format = ex->format, .out = stdout };
+	struct listener l = { .rep = &rep };
 	struct sigaction sa = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
 	struct output output = { .f = NULL };
 	bool complete = false;
+	sigset_t blocked;
 	uint32_t random;
 	int status, err;
 
@@ -278,15 +311,19 @@ int batch_run(struct batch *ex, const struct command *cmd)
 		problem(cmd, 0, "there is no terminal to wait for keys on: going through without waiting");
 		ex->step_mode = false;
 	}
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGHUP);
+	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGTTOU, &ignore, NULL);
-	rep.planned = (unsigned int)ex->nr_runs;
-	if (report_begin(&rep)) {
-		status = problem(cmd, EXIT_NOT_HERE, "out of memory");
-		goto out;
-	}
+	report_plan(&rep, (unsigned int)ex->nr_runs);
+	progress_begin(&l.progress, !isatty(fileno(rep.out)) && (ex->output || rep.format->whole ||
+								 isatty(STDERR_FILENO)),
+		       (unsigned int)ex->nr_runs);
 	for (size_t i = 0; i < ex->nr_runs && !interrupted; i++) {
 		struct run_options opt = {
 			.params = &ex->runs[i],
@@ -295,8 +332,9 @@ int batch_run(struct batch *ex, const struct command *cmd)
 			.time_limit_s = ex->time_limit_s,
 		};
 
-		run_one(&opt, &rep);
+		run_one(&opt, &l);
 	}
+	progress_clear(&l.progress);
 	complete = !report_end(&rep);
 	status = complete && !interrupted ? report_status(&rep) : EXIT_FAILED;
 out:

@@ -5,6 +5,7 @@
 
 #include "commands/command.h"
 #include "output/format.h"
+#include "run/runner.h"
 
 struct batch {
 	const struct format *format;	/* NULL: the default for where it goes */

@@ -6,7 +6,7 @@
 
 #include "commands/command.h"
 #include "run/registry.h"
-#include "run/runner.h"
+#include "scenario/needs.h"
 #include "scenario/param.h"
 
 static const char help[] =
@@ -73,6 +73,10 @@ static void describe(const struct scenario *s)
 		printf("  %" PRIu64 " MiB of memory\n", s->min_memory >> 20);
 	if (!s->needs && !s->min_memory)
 		puts("  (nothing)");
+	if (s->save_restore)
+		printf("\nChanges, while it runs:\n");
+	for (const struct setting *c = s->save_restore; c && c->path; c++)
+		printf("  %s%s\n", c->path, c->flags & SETTING_LASTING ? ", for good" : "");
 	if (s->syscalls) {
 		printf("\nSystem calls of the scenario itself, besides what all need:\n");
 		names(s->syscalls, 2);

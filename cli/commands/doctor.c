@@ -14,9 +14,9 @@
 
 #include "commands/command.h"
 #include "output/format.h"
-#include "run/needs.h"
 #include "run/registry.h"
 #include "scenario/confine.h"
+#include "scenario/needs.h"
 
 static const char help[] =
 	"Usage: tagscope doctor [--color WHEN]\n\n"

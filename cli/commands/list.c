@@ -25,7 +25,7 @@ static int list_json(const struct command *cmd, const char *kind)
 	char *text;
 
 	for (const struct scenario *const *s = scenarios(); *s; s++) {
-		cJSON *o;
+		cJSON *o, *changes;
 
 		if (kind && strcmp(kind, scenario_kind_name((*s)->kind)))
 			continue;
@@ -34,6 +34,10 @@ static int list_json(const struct command *cmd, const char *kind)
 		cJSON_AddStringToObject(o, "kind", scenario_kind_name((*s)->kind));
 		cJSON_AddStringToObject(o, "summary", (*s)->summary);
 		cJSON_AddNumberToObject(o, "time_limit_s", (*s)->time_limit_s);
+		changes = cJSON_AddArrayToObject(o, "changes");
+		for (const struct setting *c = (*s)->save_restore; c && c->path; c++)
+			if (!(c->flags & SETTING_LASTING))
+				cJSON_AddItemToArray(changes, cJSON_CreateString(c->path));
 		cJSON_AddItemToArray(all, o);
 	}
 	text = cJSON_Print(all);

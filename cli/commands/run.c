@@ -15,8 +15,7 @@ static const char help[] =
 	"  --ui              in the terminal UI, beside the map of tag storage\n"
 	BATCH_HELP
 	"  --help            this text\n\n"
-	"Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 an error: it could not run\n"
-	"here, 4 it was skipped.\n\n"
+	"Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 error, 4 it was skipped.\n\n"
 	"Examples:\n"
 	"  tagscope run --step mmap\n"
 	"  tagscope run mmap pages=512 layout=dense\n"

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/number.h"
 #include "commands/command.h"
-#include "kernel/state.h"
+#include "kernel/state_json.h"
 
 #define MAP_WIDTH 64
 #define MAP_CHUNK 4096		/* blocks read at once */
@@ -25,23 +26,20 @@ static const char help[] =
 	"  --json           as one JSON object\n"
 	"  --help           this text\n\n"
 	"In the map a letter is a block, or as many as the line above it says, of which it\n"
-	"shows the most telling state: f free, d data, p pinned, c cached, i being emptied,\n"
-	"r reserved (holds tags), P permanent, u unusable.\n\n"
+	"shows the first of: i being emptied, p pinned, r reserved (holds tags), P permanent,\n"
+	"c cached, d data, u unusable, f free.\n\n"
 	"Examples:\n"
 	"  tagscope state\n"
 	"  tagscope state --pid 123 --addr 0xffff8a3b5000\n"
 	"  tagscope state --json | python3 -m json.tool\n";
-
-/* What is most worth seeing among the blocks that share a cell. */
-static const char telling[] = "irpPcduf";
 
 /* The cells of blocks first to first + n - 1, per a cell, called for in order. */
 static int map_cells(struct state *st, uint64_t first, uint64_t n, uint64_t per,
 		     void (*cell)(void *ctx, char letter), void *ctx)
 {
 	struct state_block *b = calloc(MAP_CHUNK, sizeof(*b));
-	const char *best = NULL;
 	uint64_t done = 0;
+	char best = 0;
 	int err = b ? 0 : -ENOMEM;
 
 	while (!err && done < n) {
@@ -51,13 +49,10 @@ static int map_cells(struct state *st, uint64_t first, uint64_t n, uint64_t per,
 		if (err || !got)
 			break;
 		for (size_t i = 0; i < got; i++, done++) {
-			const char *t = strchr(telling, b[i].letter);
-
-			if (!best || t < best)
-				best = t;
+			best = state_more_telling(best, b[i].letter);
 			if ((done + 1) % per == 0 || done + 1 == n) {
-				cell(ctx, *best);
-				best = NULL;
+				cell(ctx, best);
+				best = 0;
 			}
 		}
 	}
@@ -98,9 +93,16 @@ static int print_all(struct state *st)
 		return err;
 	printf("%-20s %s%s%s\n", "policy", s.policy, strcmp(s.reason, "-") ? ", because: " : "",
 	       strcmp(s.reason, "-") ? s.reason : "");
-	for (size_t i = 0; i < nr_state_counters; i++)
-		printf("%-20s %-12" PRIu64 " %s\n", state_counters[i].name,
-		       state_counter_value(&s, &state_counters[i]), state_counters[i].text);
+	for (size_t i = 0; i < state_counters_of(&s); i++) {
+		uint64_t v;
+
+		if (state_counter_get(&s, i, &v))
+			printf("%-20s %-12" PRIu64 " %s\n", state_counter_name(&s, i), v,
+			       state_counter_text(&s, i));
+		else
+			printf("%-20s %-12s %s\n", state_counter_name(&s, i), "-",
+			       state_counter_text(&s, i));
+	}
 	for (size_t i = 0; i < n && !err; i++) {
 		struct state_region *r = &regions[i];
 		struct map_line line = { .block = r->first_block };
@@ -122,14 +124,6 @@ static int print_all(struct state *st)
 	}
 	free(regions);
 	return err;
-}
-
-static void add_u64(cJSON *o, const char *key, uint64_t value)
-{
-	char number[32];
-
-	snprintf(number, sizeof(number), "%" PRIu64, value);
-	cJSON_AddRawToObject(o, key, number);
 }
 
 /* Runs of blocks in the same state: [first, count, "r"], which is short and exact. */
@@ -176,12 +170,8 @@ static int json_all(struct state *st, cJSON *o)
 		err = state_read_regions(st, &regions, &n);
 	if (err)
 		return err;
-	add_u64(o, "version", s.version);
-	cJSON_AddStringToObject(o, "policy", s.policy);
-	cJSON_AddStringToObject(o, "reason", s.reason);
-	for (size_t i = 0; i < nr_state_counters; i++)
-		add_u64(o, state_counters[i].name,
-			state_counter_value(&s, &state_counters[i]));
+	json_add_u64(o, "version", s.version);
+	state_to_json(&s, o);
 	list = cJSON_AddArrayToObject(o, "region");
 	for (size_t i = 0; i < n && !err; i++) {
 		struct state_region *r = &regions[i];
@@ -189,13 +179,13 @@ static int json_all(struct state *st, cJSON *o)
 		cJSON *region = cJSON_CreateObject();
 
 		cJSON_AddItemToArray(list, region);
-		add_u64(region, "tag_base", r->tag_base);
-		add_u64(region, "tag_size", r->tag_size);
-		add_u64(region, "mem_base", r->mem_base);
-		add_u64(region, "mem_size", r->mem_size);
-		add_u64(region, "block_size", r->block_size);
-		add_u64(region, "first_block", r->first_block);
-		add_u64(region, "blocks", r->blocks);
+		json_add_u64(region, "tag_base", r->tag_base);
+		json_add_u64(region, "tag_size", r->tag_size);
+		json_add_u64(region, "mem_base", r->mem_base);
+		json_add_u64(region, "mem_size", r->mem_size);
+		json_add_u64(region, "block_size", r->block_size);
+		json_add_u64(region, "first_block", r->first_block);
+		json_add_u64(region, "blocks", r->blocks);
 		map.runs = cJSON_AddArrayToObject(region, "map");
 		err = map_cells(st, r->first_block, r->blocks, 1, json_cell, &map);
 		json_flush(&map);
@@ -273,20 +263,20 @@ static void page_json(cJSON *o, const struct state_page *p, const struct state_t
 {
 	char line[2 * STATE_TAGS_PER_PAGE + 1];
 
-	add_u64(o, "pfn", p->pfn);
+	json_add_u64(o, "pfn", p->pfn);
 	cJSON_AddNumberToObject(o, "block", (double)p->block);
 	cJSON_AddStringToObject(o, "block_state", (char[]){ p->block_state, 0 });
-	add_u64(o, "block_tagged", p->block_tagged);
+	json_add_u64(o, "block_tagged", p->block_tagged);
 	cJSON_AddBoolToObject(o, "in_tag_storage", p->in_tag_storage);
 	cJSON_AddNumberToObject(o, "own_block", (double)p->own_block);
 	cJSON_AddStringToObject(o, "own_state", (char[]){ p->own_state, 0 });
 	cJSON_AddBoolToObject(o, "has_storage", p->has_storage);
 	cJSON_AddBoolToObject(o, "tagged", p->tagged);
-	add_u64(o, "tag_pfn", p->tag_pfn);
-	add_u64(o, "tag_offset", p->tag_offset);
+	json_add_u64(o, "tag_pfn", p->tag_pfn);
+	json_add_u64(o, "tag_offset", p->tag_offset);
 	cJSON_AddNumberToObject(o, "refcount", (double)p->refcount);
 	cJSON_AddNumberToObject(o, "mapcount", (double)p->mapcount);
-	add_u64(o, "order", p->order);
+	json_add_u64(o, "order", p->order);
 	cJSON_AddStringToObject(o, "kind", p->kind);
 	cJSON_AddBoolToObject(o, "pinned", p->pinned);
 	cJSON_AddBoolToObject(o, "dma_pinned", p->dma_pinned);
@@ -294,7 +284,7 @@ static void page_json(cJSON *o, const struct state_page *p, const struct state_t
 	cJSON_AddBoolToObject(o, "locked", p->locked);
 	cJSON_AddBoolToObject(o, "writeback", p->writeback);
 	if (with_addr) {
-		add_u64(o, "pte", p->pte);
+		json_add_u64(o, "pte", p->pte);
 		cJSON_AddBoolToObject(o, "foa", p->foa);
 		cJSON_AddBoolToObject(o, "vma_tagged", p->vma_tagged);
 	}

@@ -24,7 +24,7 @@ static const char help[] =
 	"  --list            only say what would be run\n"
 	BATCH_HELP
 	"  --help            this text\n\n"
-	"Exit status: 1 if anything failed, else 3 if anything could not run, else 0 if\n"
+	"Exit status: 1 if anything failed, else 3 if there was an error, else 0 if\n"
 	"anything passed, else 4: all was skipped.\n\n"
 	"Examples:\n"
 	"  tagscope suite --format junit --output results.xml\n"

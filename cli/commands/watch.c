@@ -2,6 +2,7 @@
 /* tagscope watch */
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,17 +38,24 @@ static int plain(const struct command *cmd, unsigned int interval, uint64_t coun
 {
 	static const char *const columns[] = { "available", "isolating", "reserved", "tagged",
 					       "busy",	    "foa",	 "replayed", "sigbus" };
+	const struct timespec pause = { interval / 1000, interval % 1000 * 1000000L };
 	struct sigaction sa = { .sa_handler = on_signal };
+	sigset_t blocked, unblocked;
 	struct state_summary s;
 	struct state *st;
 	int status = EXIT_OK, err = state_open(&st);
 	uint64_t start = now_ns();
 
+	/* Let in only during the pause, which they end: none can come just before it. */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	for (uint64_t i = 0; !err && !stop && (!count || i < count); i++) {
 		if (i)
-			sleep_ms(interval);
+			ppoll(NULL, 0, &pause, &unblocked);
 		if (stop)
 			break;
 		err = state_read_summary(st, &s);

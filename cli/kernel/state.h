@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one reader of the kernel's tag storage interface (docs/debugfs-abi.md).
+ * The one reader of the state of tag storage: of the kernel's interface
+ * (docs/debugfs-abi.md), or of whatever else is a source of it (state_source.h).
  *
  * Every function that can fail returns 0 or -errno; state_error() then tells, in
  * one line, what and where: file, line and reason. -EPROTO: the file does not say
@@ -21,9 +22,11 @@ struct state;
 #define STATE_DATA_PER_TAG 32		/* data pages served by a tag storage page */
 #define STATE_TAGS_PER_PAGE 256
 #define STATE_RAW_PER_PAGE 128
+#define STATE_MAX_EXTRA 32
 
 /*
- * Open the interface below $TAGSCOPE_DEBUGFS, or its usual place. A reader is
+ * Open the source named by $TAGSCOPE_STATE_SOURCE ("name:argument"), or else the kernel's
+ * interface below $TAGSCOPE_DEBUGFS, or in its usual place. A reader is
  * returned in *st even when this fails, for state_error(), and is to be closed;
  * only with -ENOMEM it is NULL. -ENOENT: this kernel has no such interface.
  */
@@ -34,7 +37,8 @@ const char *state_root(const struct state *st);
 
 /*
  * summary. The counters, with their meanings in docs/debugfs-abi.md, in order:
- * X(field, short description).
+ * X(field, short description). generation, regions, block_pages and blocks are always
+ * there; a kernel may lack any other, and have some that are not in this list.
  */
 #define STATE_COUNTERS(X)                                                      \
 	X(generation, "changes of any block's state")                          \
@@ -77,11 +81,17 @@ struct state_summary {
 #define X(field, text) uint64_t field;
 	STATE_COUNTERS(X)
 #undef X
+	uint64_t present;	/* bit i: state_counters[i] is there; else its field is 0 */
+	size_t nr_extra;	/* what this tagscope does not know */
+	struct state_extra {
+		char name[40];
+		uint64_t value;
+	} extra[STATE_MAX_EXTRA];
 };
 
 int state_read_summary(struct state *st, struct state_summary *s);
 
-/* The same counters as a table, for those who show all of them. */
+/* The counters that are known, as a table. */
 struct state_counter {
 	const char *name;
 	const char *text;
@@ -89,9 +99,25 @@ struct state_counter {
 };
 extern const struct state_counter state_counters[];
 extern const size_t nr_state_counters;
-uint64_t state_counter_value(const struct state_summary *s, const struct state_counter *c);
-/* NULL if there is none of that name. */
-const struct state_counter *state_counter_find(const char *name);
+
+/*
+ * All counters of a summary by number, for those who show all of them: those that are
+ * known first, there or not, then the others.
+ */
+size_t state_counters_of(const struct state_summary *s);
+const char *state_counter_name(const struct state_summary *s, size_t i);
+const char *state_counter_text(const struct state_summary *s, size_t i);
+/* false: it is known, but this kernel does not offer it. */
+bool state_counter_get(const struct state_summary *s, size_t i, uint64_t *value);
+/* Its number; -1: there is none of that name. */
+ssize_t state_counter_find(const struct state_summary *s, const char *name);
+/* Set or add it. false: not a name for a counter, or there are too many. */
+bool state_counter_set(struct state_summary *s, const char *name, uint64_t value);
+/* The first known one that this kernel does not offer; NULL: it offers all. */
+const char *state_counter_missing(const struct state_summary *s);
+/* "reserved_pages 0->32, ...": what changed, in buf; "" if nothing did. */
+const char *state_changes(const struct state_summary *from, const struct state_summary *to,
+			  char *buf, size_t size);
 
 struct state_region {
 	unsigned int index;
@@ -119,6 +145,13 @@ enum state_letter {
 
 /* "reserved: holds tags"; NULL if there is no such state. */
 const char *state_letter_text(char letter);
+/* Its number in STATE_LETTERS, -1: none. */
+int state_letter_number(char letter);
+/*
+ * Of two states in one cell of a map, the one that the cell is shown as. The order is in
+ * docs/manual.md. 0 stands for nothing yet.
+ */
+char state_more_telling(char a, char b);
 
 struct state_block {
 	char letter;

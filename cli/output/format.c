@@ -32,26 +32,36 @@ bool color_wanted(FILE *out)
 	return isatty(fileno(out)) && !(no && *no) && term && strcmp(term, "dumb");
 }
 
-int report_begin(struct report *rep)
-{
-	return rep->format->begin ? rep->format->begin(rep) : 0;
-}
-
 void report_event(void *ctx, const struct event *ev)
 {
 	struct report *rep = ctx;
 
-	if (ev->type == EVENT_END)
-		rep->verdicts[ev->end->verdict]++;
-	rep->format->event(rep, ev);
+	if (ev->type == EVENT_PLAN) {
+		rep->planned = ev->number;
+		if (rep->format->begin)
+			rep->err = rep->format->begin(rep);
+	} else if (!rep->err) {
+		if (ev->type == EVENT_END)
+			rep->verdicts[ev->end->verdict]++;
+		rep->format->event(rep, ev);
+	}
 	/* Whoever watches wants to see it when it happens. */
 	fflush(rep->out);
 }
 
+void report_plan(struct report *rep, unsigned int planned)
+{
+	struct event ev = { .type = EVENT_PLAN, .scenario = "", .role = "", .number = planned };
+
+	report_event(rep, &ev);
+}
+
 int report_end(struct report *rep)
 {
-	int err = rep->format->end ? rep->format->end(rep) : 0;
+	int err = rep->err;
 
+	if (!err && rep->format->end)
+		err = rep->format->end(rep);
 	if (!err && (fflush(rep->out) || ferror(rep->out)))
 		err = errno ? -errno : -EIO;
 	if (err)

@@ -5,13 +5,14 @@
 
 #include <stdio.h>
 
-#include "run/runner.h"
+#include "event/event.h"
 
 struct report {
 	const struct format *format;
 	FILE *out;
 	bool color, verbose;
 	unsigned int planned;		/* scenarios that will be run */
+	int err;			/* 0, or -errno of begin: nothing comes out */
 	unsigned int verdicts[VERDICT_SKIP + 1];
 	void *priv;			/* the format's, made in begin, freed in end */
 };
@@ -22,6 +23,7 @@ struct format {
 	bool whole;		/* of no use to anybody before its end */
 	/* Before the first and after the last scenario; 0 or -ENOMEM. May be NULL. */
 	int (*begin)(struct report *rep);
+	/* From EVENT_START to EVENT_END of each. */
 	void (*event)(struct report *rep, const struct event *ev);
 	int (*end)(struct report *rep);
 };
@@ -36,14 +38,18 @@ const struct format *format_default(FILE *out);
 /* Whether colours should be used there: a terminal, and no NO_COLOR. */
 bool color_wanted(FILE *out);
 
-int report_begin(struct report *rep);
-/* An event_fn; ctx is the report. Counts verdicts. */
+/*
+ * An event_fn; ctx is the report. Formats know nothing but events, so it makes no difference
+ * whether they come from a run or from a file. The first is the plan.
+ */
 void report_event(void *ctx, const struct event *ev);
+/* The plan: so many scenarios. */
+void report_plan(struct report *rep, unsigned int planned);
 /* Also flushes: a full disk is an error, with a message. 0 or -errno. */
 int report_end(struct report *rep);
 /*
  * The exit status for all that was run: 1 if something failed; else 3 if something
- * broke; else 0 if something passed; else 4.
+ * had an error; else 0 if something passed; else 4.
  */
 int report_status(const struct report *rep);
 

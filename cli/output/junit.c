@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "output/format.h"
 
 /*
@@ -12,9 +13,9 @@
  * ends, and the suites until all end.
  */
 struct junit {
-	char *suites, *cases, *output;
-	size_t suites_len, cases_len, output_len;
-	FILE *suites_f, *cases_f, *output_f;
+	char *suites, *properties, *cases, *output;
+	size_t suites_len, properties_len, cases_len, output_len;
+	FILE *suites_f, *properties_f, *cases_f, *output_f;
 	uint64_t last_ns;
 	unsigned int tests, failures, skipped, errors;
 	double seconds;
@@ -22,26 +23,23 @@ struct junit {
 
 static void put_xml(FILE *f, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	while (*text) {
+		bool fit;
+		size_t n = text_char(text, &fit);
 
-		switch (c) {
-		case '<':
+		if (!fit)
+			fputs(TEXT_REPLACEMENT, f);
+		else if (*text == '<')
 			fputs("&lt;", f);
-			break;
-		case '>':
+		else if (*text == '>')
 			fputs("&gt;", f);
-			break;
-		case '&':
+		else if (*text == '&')
 			fputs("&amp;", f);
-			break;
-		case '"':
+		else if (*text == '"')
 			fputs("&quot;", f);
-			break;
-		default:
-			/* XML 1.0 has no control characters, not even escaped. */
-			fputc(c < ' ' && c != '\n' ? '?' : c, f);
-		}
+		else
+			fwrite(text, 1, n, f);
+		text += n;
 	}
 }
 
@@ -58,9 +56,11 @@ static int junit_begin(struct report *rep)
 
 static void put_case(struct junit *j, const struct event *ev, const char *name)
 {
-	fprintf(j->cases_f, "    <testcase classname=\"%s\" name=\"", ev->run->scenario->name);
-	if (*ev->role)
-		fprintf(j->cases_f, "%s: ", ev->role);
+	fputs("    <testcase classname=\"", j->cases_f);
+	put_xml(j->cases_f, ev->scenario);
+	fputs("\" name=\"", j->cases_f);
+	put_xml(j->cases_f, ev->role);
+	fputs(*ev->role ? ": " : "", j->cases_f);
 	put_xml(j->cases_f, name);
 	fprintf(j->cases_f, "\" time=\"%.6f\"", (double)(ev->t_ns - j->last_ns) / 1e9);
 	j->last_ns = ev->t_ns;
@@ -69,8 +69,9 @@ static void put_case(struct junit *j, const struct event *ev, const char *name)
 
 static void end_suite(struct junit *j, const struct event *ev)
 {
-	const struct run_end *end = ev->end;
-	unsigned int tests, failures = end->failed, errors = 0, skipped = 0;
+	const struct event_end *end = ev->end;
+	unsigned int tests = end->passed + end->failed + end->skipped;
+	unsigned int failures = end->failed, errors = 0, skipped = end->skipped;
 
 	/* A suite that ended otherwise than by its results says so as a case of its own. */
 	if (end->verdict == VERDICT_SKIP || end->verdict == VERDICT_ERROR ||
@@ -85,25 +86,21 @@ static void end_suite(struct junit *j, const struct event *ev)
 		fprintf(j->cases_f, ">\n      <%s message=\"", element[end->verdict]);
 		put_xml(j->cases_f, end->reason);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
-		skipped = end->verdict == VERDICT_SKIP;
+		tests++;
+		skipped += end->verdict == VERDICT_SKIP;
 		errors = end->verdict == VERDICT_ERROR;
 		failures += end->verdict == VERDICT_FAIL;
 	}
+	fclose(j->properties_f);
 	fclose(j->cases_f);
 	fclose(j->output_f);
-	tests = end->passed + end->failed + skipped + errors + (failures - end->failed);
+	fputs("  <testsuite name=\"", j->suites_f);
+	put_xml(j->suites_f, ev->scenario);
 	fprintf(j->suites_f,
-		"  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.6f\">\n"
-		"    <properties>\n      <property name=\"seed\" value=\"%" PRIu64 "\"/>\n",
-		ev->run->scenario->name, tests, failures, errors, skipped, (double)end->ns / 1e9,
-		ev->run->seed);
-	for (size_t i = 0; i < ev->run->params->n; i++) {
-		fprintf(j->suites_f, "      <property name=\"param.%s\" value=\"",
-			ev->run->params->values[i].decl->name);
-		put_xml(j->suites_f, ev->run->params->values[i].text);
-		fputs("\"/>\n", j->suites_f);
-	}
-	fputs("    </properties>\n", j->suites_f);
+		"\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.6f\">\n"
+		"    <properties>\n%s    </properties>\n",
+		tests, failures, errors, skipped, (double)end->ns / 1e9,
+		j->properties ? j->properties : "");
 	if (j->cases)
 		fputs(j->cases, j->suites_f);
 	fputs("    <system-out>", j->suites_f);
@@ -114,10 +111,32 @@ static void end_suite(struct junit *j, const struct event *ev)
 	j->errors += errors;
 	j->skipped += skipped;
 	j->seconds += (double)end->ns / 1e9;
+	free(j->properties);
 	free(j->cases);
 	free(j->output);
-	j->cases = j->output = NULL;
-	j->cases_f = j->output_f = NULL;
+	j->properties = j->cases = j->output = NULL;
+	j->properties_f = j->cases_f = j->output_f = NULL;
+}
+
+static void begin_suite(struct junit *j, const struct event_start *start)
+{
+	j->last_ns = 0;
+	j->properties_f = open_memstream(&j->properties, &j->properties_len);
+	j->cases_f = open_memstream(&j->cases, &j->cases_len);
+	j->output_f = open_memstream(&j->output, &j->output_len);
+	if (!j->properties_f || !j->cases_f || !j->output_f) {
+		fprintf(stderr, "tagscope: out of memory\n");
+		exit(VERDICT_ERROR);
+	}
+	fprintf(j->properties_f, "      <property name=\"seed\" value=\"%" PRIu64 "\"/>\n",
+		start->seed);
+	for (size_t i = 0; i < start->nr_params; i++) {
+		fputs("      <property name=\"param.", j->properties_f);
+		put_xml(j->properties_f, start->params[i].name);
+		fputs("\" value=\"", j->properties_f);
+		put_xml(j->properties_f, start->params[i].text);
+		fputs("\"/>\n", j->properties_f);
+	}
 }
 
 static void junit_event(struct report *rep, const struct event *ev)
@@ -125,28 +144,23 @@ static void junit_event(struct report *rep, const struct event *ev)
 	struct junit *j = rep->priv;
 	char value[40];
 
-	if (ev->type == EVENT_START) {
-		j->last_ns = 0;
-		j->cases_f = open_memstream(&j->cases, &j->cases_len);
-		j->output_f = open_memstream(&j->output, &j->output_len);
-	}
-	if (!j->cases_f || !j->output_f) {
-		fprintf(stderr, "tagscope: out of memory\n");
-		exit(VERDICT_ERROR);
-	}
 	switch (ev->type) {
+	case EVENT_PLAN:
+	case EVENT_EXIT:
+		break;
 	case EVENT_START:
+		begin_suite(j, ev->start);
 		break;
 	case EVENT_STEP:
 		fprintf(j->output_f, "step %u: %s\n", ev->number, ev->text);
 		break;
 	case EVENT_RESULT:
 		put_case(j, ev, ev->text);
-		if (ev->ok) {
+		if (ev->ok && !ev->skipped) {
 			fputs("/>\n", j->cases_f);
 			break;
 		}
-		fputs(">\n      <failure message=\"", j->cases_f);
+		fprintf(j->cases_f, ">\n      <%s message=\"", ev->ok ? "skipped" : "failure");
 		if (ev->detail)
 			put_xml(j->cases_f, ev->detail);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);

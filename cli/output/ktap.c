@@ -27,9 +27,9 @@ static int ktap_begin(struct report *rep)
 	return 0;
 }
 
-static const char *who(const struct event *ev)
+static unsigned int results(const struct event_end *end)
 {
-	return *ev->role ? ev->role : "";
+	return end->passed + end->failed + end->skipped;
 }
 
 static void ktap_event(struct report *rep, const struct event *ev)
@@ -41,42 +41,49 @@ static void ktap_event(struct report *rep, const struct event *ev)
 	switch (ev->type) {
 	case EVENT_START:
 		fprintf(f, "    KTAP version 1\n    # Subtest: %s\n    # seed %" PRIu64,
-			ev->run->scenario->name, ev->run->seed);
-		for (size_t i = 0; i < ev->run->params->n; i++)
-			fprintf(f, " %s=%s", ev->run->params->values[i].decl->name,
-				ev->run->params->values[i].text);
+			ev->scenario, ev->start->seed);
+		for (size_t i = 0; i < ev->start->nr_params; i++)
+			fprintf(f, " %s=%s", ev->start->params[i].name,
+				ev->start->params[i].text);
 		fputc('\n', f);
 		break;
 	case EVENT_STEP:
 		fprintf(f, "    # step %u: %s\n", ev->number, ev->text);
 		break;
 	case EVENT_RESULT:
-		fprintf(f, "    %s %u - %s%s", ev->ok ? "ok" : "not ok", ev->number, who(ev),
+		fprintf(f, "    %s %u - %s%s", ev->ok ? "ok" : "not ok", ev->number, ev->role,
 			*ev->role ? ": " : "");
 		put_text(f, ev->text);
+		if (ev->skipped) {
+			fputs(" # SKIP ", f);
+			put_text(f, ev->detail);
+		}
 		fputc('\n', f);
-		if (ev->detail)
+		if (ev->detail && !ev->skipped)
 			fprintf(f, "    # %s\n", ev->detail);
 		break;
 	case EVENT_MEASURE:
-		fprintf(f, "    # measure %s%s%s %s %s\n", who(ev), *ev->role ? "." : "", ev->text,
+		fprintf(f, "    # measure %s%s%s %s %s\n", ev->role, *ev->role ? "." : "", ev->text,
 			format_value(ev->value, value, sizeof(value)), ev->unit);
 		break;
 	case EVENT_NOTE:
-		fprintf(f, "    # note: %s%s%s\n", who(ev), *ev->role ? ": " : "", ev->text);
+		fprintf(f, "    # note: %s%s%s\n", ev->role, *ev->role ? ": " : "", ev->text);
 		break;
 	case EVENT_OUTPUT:
 		fprintf(f, "    # output: %s\n", ev->text);
 		break;
+	case EVENT_PLAN:
+	case EVENT_EXIT:
+		break;
 	case EVENT_END:
-		if (ev->end->passed + ev->end->failed)
-			fprintf(f, "    1..%u\n", ev->end->passed + ev->end->failed);
+		if (results(ev->end))
+			fprintf(f, "    1..%u\n", results(ev->end));
 		if (ev->end->verdict == VERDICT_FAIL || ev->end->verdict == VERDICT_ERROR)
-			fprintf(f, "# %s: %s: %s\n", ev->run->scenario->name,
+			fprintf(f, "# %s: %s: %s\n", ev->scenario,
 				verdict_name(ev->end->verdict), ev->end->reason);
 		fprintf(f, "%s %u - %s",
 			ev->end->verdict == VERDICT_PASS || ev->end->verdict == VERDICT_SKIP ?
-			"ok" : "not ok", ++*number, ev->run->scenario->name);
+			"ok" : "not ok", ++*number, ev->scenario);
 		if (ev->end->verdict == VERDICT_SKIP) {
 			fputs(" # SKIP ", f);
 			put_text(f, ev->end->reason);

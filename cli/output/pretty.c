@@ -74,24 +74,11 @@ static void wrap(const struct report *rep, const char *text, unsigned int column
 static void changes(struct report *rep, const struct state_summary *now)
 {
 	struct pretty *p = rep->priv;
-	char line[1024] = "";
-	size_t len = 0;
+	char line[1024];
 
 	if (!now)
 		return;
-	for (size_t i = 0; p->have_last && i < nr_state_counters; i++) {
-		uint64_t a = state_counter_value(&p->last, &state_counters[i]);
-		uint64_t b = state_counter_value(now, &state_counters[i]);
-
-		/* The generation always moves; it tells nobody anything. */
-		if (a == b || !strcmp(state_counters[i].name, "generation") ||
-		    len >= sizeof(line))
-			continue;
-		len += (size_t)snprintf(line + len, sizeof(line) - len,
-					"%s%s %" PRIu64 "->%" PRIu64, len ? ", " : "",
-					state_counters[i].name, a, b);
-	}
-	if (len) {
+	if (p->have_last && *state_changes(&p->last, now, line, sizeof(line))) {
 		fprintf(rep->out, "   %stag storage: ", paint(rep, DIM));
 		wrap(rep, line, 16, 16);
 		fputs(plain(rep), rep->out);
@@ -100,21 +87,20 @@ static void changes(struct report *rep, const struct state_summary *now)
 	p->have_last = true;
 }
 
-static void start(struct report *rep, const struct run_info *run)
+static void start(struct report *rep, const struct event *ev)
 {
 	struct pretty *p = rep->priv;
 
 	p->have_last = false;
-	fprintf(rep->out, "%s%s%s: %s\n", paint(rep, BOLD), run->scenario->name, plain(rep),
-		run->scenario->summary);
-	fprintf(rep->out, "   %sseed %" PRIu64, paint(rep, DIM), run->seed);
-	for (size_t i = 0; i < run->params->n; i++)
-		fprintf(rep->out, " %s=%s", run->params->values[i].decl->name,
-			run->params->values[i].text);
+	fprintf(rep->out, "%s%s%s: %s\n", paint(rep, BOLD), ev->scenario, plain(rep),
+		ev->start->summary);
+	fprintf(rep->out, "   %sseed %" PRIu64, paint(rep, DIM), ev->start->seed);
+	for (size_t i = 0; i < ev->start->nr_params; i++)
+		fprintf(rep->out, " %s=%s", ev->start->params[i].name, ev->start->params[i].text);
 	fprintf(rep->out, "%s\n", plain(rep));
 }
 
-static void finished(struct report *rep, const struct run_end *end, const char *name)
+static void finished(struct report *rep, const struct event_end *end, const char *name)
 {
 	static const enum paint color[] = { [VERDICT_PASS] = GREEN, [VERDICT_FAIL] = RED,
 					    [VERDICT_ERROR] = RED, [VERDICT_SKIP] = YELLOW };
@@ -124,8 +110,13 @@ static void finished(struct report *rep, const struct run_end *end, const char *
 		end->verdict == VERDICT_FAIL ? "FAILED" :
 		end->verdict == VERDICT_SKIP ? "SKIPPED" : "ERROR", plain(rep), name);
 	if (end->passed + end->failed)
-		fprintf(rep->out, ": %u of %u results ok, %.1f s", end->passed,
-			end->passed + end->failed, (double)end->ns / 1e9);
+		fprintf(rep->out, ": %u of %u results ok", end->passed,
+			end->passed + end->failed);
+	if (end->skipped)
+		fprintf(rep->out, "%s %u skipped", end->passed + end->failed ? "," : ":",
+			end->skipped);
+	if (end->passed + end->failed + end->skipped)
+		fprintf(rep->out, ", %.1f s", (double)end->ns / 1e9);
 	fputc('\n', rep->out);
 	if (*end->reason) {
 		fputs("   ", rep->out);
@@ -139,7 +130,7 @@ static void pretty_event(struct report *rep, const struct event *ev)
 
 	switch (ev->type) {
 	case EVENT_START:
-		start(rep, ev->run);
+		start(rep, ev);
 		break;
 	case EVENT_STEP:
 		changes(rep, ev->state);
@@ -147,8 +138,9 @@ static void pretty_event(struct report *rep, const struct event *ev)
 		wrap(rep, ev->text, 4, 4);
 		break;
 	case EVENT_RESULT:
-		fprintf(rep->out, "   %s%s%s ", paint(rep, ev->ok ? GREEN : RED),
-			ev->ok ? "ok    " : "NOT OK", plain(rep));
+		fprintf(rep->out, "   %s%s%s ",
+			paint(rep, ev->skipped ? YELLOW : ev->ok ? GREEN : RED),
+			ev->skipped ? "skip  " : ev->ok ? "ok    " : "NOT OK", plain(rep));
 		snprintf(text, sizeof(text), "%s%s%s", ev->role, *ev->role ? ": " : "", ev->text);
 		wrap(rep, text, 10, 10);
 		if (ev->detail) {
@@ -169,9 +161,12 @@ static void pretty_event(struct report *rep, const struct event *ev)
 		wrap(rep, text, 3, 3);
 		fputs(plain(rep), rep->out);
 		break;
+	case EVENT_PLAN:
+	case EVENT_EXIT:
+		break;
 	case EVENT_END:
 		changes(rep, ev->state);
-		finished(rep, ev->end, ev->run->scenario->name);
+		finished(rep, ev->end, ev->scenario);
 		break;
 	}
 }

@@ -11,61 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernel/state.h"
+#include "event/event.h"
 #include "scenario/param.h"
 #include "scenario/scenario.h"
-
-/* The outcome; as a program's exit status too. */
-enum verdict {
-	VERDICT_PASS = 0,
-	VERDICT_FAIL = 1,
-	VERDICT_ERROR = 3,	/* could not run here, or its environment broke it */
-	VERDICT_SKIP = 4,
-};
-const char *verdict_name(enum verdict v);	/* "pass", "fail", "error", "skip" */
-
-enum event_type {
-	EVENT_START,	/* .run */
-	EVENT_STEP,	/* .text, .number, .waiting, .state */
-	EVENT_RESULT,	/* .text, .number, .ok, .detail if it is not ok */
-	EVENT_MEASURE,	/* .text is the name, .unit, .value */
-	EVENT_NOTE,	/* .text */
-	EVENT_OUTPUT,	/* .text: a line it wrote to stdout or stderr */
-	EVENT_END,	/* .end, .state */
-};
-
-struct run_info {
-	const struct scenario *scenario;
-	const struct run_params *params;
-	uint64_t seed;
-	unsigned int time_limit_s;
-};
-
-struct run_end {
-	enum verdict verdict;
-	const char *reason;	/* one line: why it is not a pass; "" if it is */
-	unsigned int steps, passed, failed;
-	uint64_t ns;		/* how long it ran, without waiting for keys */
-};
-
-/* What an event has besides is NULL or 0. All of it is the runner's, valid during the call. */
-struct event {
-	enum event_type type;
-	uint64_t t_ns;		/* since the start */
-	const char *role;	/* who said it: a role's name, or "" for the scenario */
-	const char *text;
-	unsigned int number;	/* steps and results each count from 1 */
-	bool waiting;		/* a step, in step mode: runner_continue() lets it go on */
-	bool ok;
-	const char *detail;	/* "got 0, wanted 1 (page.has_storage, workloads/mmap.c:40)" */
-	const char *unit;
-	double value;
-	const struct state_summary *state;	/* as it was at that moment; NULL: not known */
-	const struct run_info *run;
-	const struct run_end *end;
-};
-
-typedef void (*event_fn)(void *ctx, const struct event *ev);
 
 struct run_options {
 	const struct run_params *params;	/* says the scenario; must outlive the runner */
@@ -73,6 +21,10 @@ struct run_options {
 	bool step_mode;
 	unsigned int time_limit_s;		/* 0: the scenario's own */
 };
+
+/* What EVENT_START says of such a run, to be freed; NULL: out of memory. */
+struct event_start *run_about(const struct run_options *opt);
+void run_about_free(struct event_start *about);
 
 struct runner;
 
@@ -108,13 +60,5 @@ pid_t runner_pid(const struct runner *rn);
 /* All of the above: run to the end. With step mode, wait(ctx) is called at each step. */
 enum verdict run_to_end(const struct run_options *opt, event_fn fn, void (*wait)(void *ctx),
 			void *ctx);
-
-/*
- * Whether the needs are met here. If not, the reason in why (size bytes), and
- * *verdict is VERDICT_SKIP, or VERDICT_ERROR where nothing of the kind can ever run.
- */
-bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_t size);
-/* "a swap device", for one bit of enum need. */
-const char *need_text(enum need need);
 
 #endif

@@ -14,11 +14,14 @@
 struct area {
 	char *base;
 	size_t n;		/* pages */
+	size_t stride;		/* every so many pages lies one of them; 0 is 1, all */
 	uint64_t data, tags;	/* seeds of the patterns; tags 0: all tags are 0 */
 };
 
 /* Private anonymous memory of n small pages that nobody has touched yet. */
 struct area area_map(struct run *r, size_t n, bool tagged);
+/* The same, with n pages of which each is stride pages from the next, and nothing between. */
+struct area area_map_sparse(struct run *r, size_t n, size_t stride, bool tagged);
 /* A view of n pages at base, of which somebody else takes care, with seeds of its own. */
 struct area area_at(struct run *r, void *base, size_t n);
 void area_unmap(struct run *r, struct area *a);
@@ -26,8 +29,10 @@ void area_unmap(struct run *r, struct area *a);
 void area_protect(struct run *r, const struct area *a, bool tagged);
 
 char *area_page(const struct area *a, size_t i);
-size_t area_len(const struct area *a);
+size_t area_len(const struct area *a);	/* bytes, with what is between its pages */
 
+/* Write to one page what it shall hold: data, and tags unless they are all 0. */
+void area_fill(const struct area *a, size_t i);
 /* Write new patterns to all pages, and remember them. */
 void area_write_data(struct run *r, struct area *a);
 void area_write_tags(struct run *r, struct area *a);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Inside of a scenario's process: what runner.c and run.c agree on. */
+/* Inside of a scenario's process: what it and the runner agree on. */
 #ifndef TAGSCOPE_CHILD_H
 #define TAGSCOPE_CHILD_H
 
-#include "run/runner.h"
+#include <stdint.h>
+
+#include "scenario/param.h"
+#include "scenario/scenario.h"
 
 /* File descriptors in the scenario's process. */
-#define RUN_FD_SAY 3		/* SOCK_SEQPACKET to the runner, one JSON object a packet */
+#define RUN_FD_SAY 3		/* SOCK_SEQPACKET to the runner, one event a packet */
 #define RUN_FD_GO 4		/* a byte from the runner for each step that waited */
 
 #define RUN_MAX_PACKET 16384

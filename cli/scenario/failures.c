@@ -19,7 +19,8 @@ static void path_of(char *path, size_t size, enum failure f, const char *setting
 	snprintf(path, size, "/sys/kernel/debug/%s/%s", names[f], setting);
 }
 
-bool failures_known(struct run *r)
+/* Whether they can be injected; if not, why. */
+static bool known(char *why, size_t size)
 {
 	char path[96];
 	struct stat st;
@@ -27,13 +28,23 @@ bool failures_known(struct run *r)
 	for (enum failure f = 0; f < NR_FAILURES; f++) {
 		path_of(path, sizeof(path), f, "");
 		if (stat(path, &st)) {
-			note(r,
-			     "the kernel cannot inject failures (%s: %s): CONFIG_ARM64_MTE_TAG_STORAGE_FAIL",
-			     path, strerror(errno));
+			snprintf(why, size,
+				 "the kernel cannot inject failures (%s: %s): CONFIG_ARM64_MTE_TAG_STORAGE_FAIL",
+				 path, strerror(errno));
 			return false;
 		}
 	}
 	return true;
+}
+
+bool failures_known(struct run *r, const char *what)
+{
+	char why[256];
+
+	if (known(why, sizeof(why)))
+		return true;
+	skip_result(r, why, "%s", what);
+	return false;
 }
 
 static void set(struct run *r, enum failure f, const char *setting, int64_t value)
@@ -41,7 +52,7 @@ static void set(struct run *r, enum failure f, const char *setting, int64_t valu
 	char path[96];
 
 	path_of(path, sizeof(path), f, setting);
-	if (kernel_write(path, "%" PRId64, value))
+	if (kernel_write(r, path, "%" PRId64, value))
 		bail_errno(r, "%s: cannot write %" PRId64, path, value);
 }
 
@@ -58,7 +69,7 @@ static void fail(struct run *r, enum failure f, uint64_t percent, uint64_t left_
 	set(r, f, "times", times);
 	set(r, f, "probability", (int64_t)percent);
 	/* Where none fails this does no harm. */
-	if (kernel_write("/proc/self/make-it-fail", "1"))
+	if (kernel_write(r, "/proc/self/make-it-fail", "1"))
 		bail_errno(r, "/proc/self/make-it-fail");
 }
 
@@ -67,8 +78,10 @@ void fail_attempts(struct run *r, enum failure f, uint64_t percent, uint64_t lef
 	fail(r, f, percent, left_alone, -1);
 }
 
-bool storage_shortage(struct run *r, enum shortage how)
+void storage_shortage(struct run *r, enum shortage how)
 {
+	static bool told;
+	char why[256];
 	/* Taking a block is tried without sleeping, again under its lock, then by emptying. */
 	static const struct { int64_t reserve, isolate; } times[] = {
 		[STORAGE_NORMAL] = { 0, 0 },
@@ -77,9 +90,12 @@ bool storage_shortage(struct run *r, enum shortage how)
 		[STORAGE_MISS] = { 2, 1 },
 	};
 
-	if (!failures_known(r))
-		return false;
+	if (!known(why, sizeof(why))) {
+		if (!told)
+			skip_result(r, why, "tag storage is short where the scenario wants it");
+		told = true;
+		return;
+	}
 	fail(r, FAIL_RESERVE, 100, 0, times[how].reserve);
 	fail(r, FAIL_ISOLATE, 100, 0, times[how].isolate);
-	return true;
 }

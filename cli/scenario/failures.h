@@ -18,8 +18,11 @@ enum failure {
 	NR_FAILURES,
 };
 
-/* Whether this kernel can; if not, a note says why. */
-bool failures_known(struct run *r);
+/* Whoever uses them declares this in SETTINGS(...). */
+#define FAILURE_SETTINGS { "/sys/kernel/debug/fail_mts_*/*", SETTING_OPTIONAL }
+
+/* Whether this kernel can; if not, "what" is a skipped result, and is to be left out. */
+bool failures_known(struct run *r, const char *what);
 
 /* From now on, after so many attempts that are left alone, percent of 100 fail: 0 for none. */
 void fail_attempts(struct run *r, enum failure f, uint64_t percent, uint64_t left_alone);
@@ -32,9 +35,9 @@ enum shortage {
 };
 
 /*
- * Have tag storage be short from now on. False, as failures_known(): then nothing has
- * changed, and what is about shortage is to be left out.
+ * Have tag storage be short from now on. Where the kernel cannot do that nothing changes, which
+ * is a skipped result of its own the first time: what follows is no test of shortage then.
  */
-bool storage_shortage(struct run *r, enum shortage how);
+void storage_shortage(struct run *r, enum shortage how);
 
 #endif

@@ -302,12 +302,18 @@ bool reserved_pages_wait(struct run *r, uint64_t want)
 /* Nothing drains these lists on demand: shorten them, and have each CPU look at its own. */
 void drain_free_lists(struct run *r)
 {
+	unsigned int was = 0;
+	FILE *f = fopen(HIGH_FRACTION, "re");
+
+	if (!f || fscanf(f, "%u", &was) != 1)
+		bail_errno(r, HIGH_FRACTION);
+	fclose(f);
 	drain_lru(r);
-	if (kernel_write(HIGH_FRACTION, "100000"))
+	if (kernel_write(r, HIGH_FRACTION, "100000"))
 		bail_errno(r, HIGH_FRACTION);
 	for (unsigned int i = 0; i < 64; i++)
-		if (kernel_write("/proc/sys/vm/stat_refresh", "1"))
+		if (kernel_write(r, "/proc/sys/vm/stat_refresh", "1"))
 			bail_errno(r, "/proc/sys/vm/stat_refresh");
-	if (kernel_write(HIGH_FRACTION, "0"))
+	if (kernel_write(r, HIGH_FRACTION, "%u", was))
 		bail_errno(r, HIGH_FRACTION);
 }

@@ -68,8 +68,10 @@ size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsign
 bool reserved_pages_wait(struct run *r, uint64_t want);
 /*
  * Free pages that CPUs keep at hand, in the order they were freed, go back to where
- * others find them, and where they are joined with their neighbours. Root only.
+ * others find them, and where they are joined with their neighbours. Root only. Whoever
+ * calls it declares FREE_LIST_SETTINGS in SETTINGS(...).
  */
+#define FREE_LIST_SETTINGS { "/proc/sys/vm/percpu_pagelist_high_fraction", 0 }
 void drain_free_lists(struct run *r);
 
 #endif

@@ -77,7 +77,25 @@ enum need {
 	NEED_IO_URING = 1u << 9,	/* io_uring, for an ordinary user too */
 	NEED_UFFD = 1u << 10,		/* userfaultfd */
 	NEED_SMP = 1u << 11,		/* two CPUs or more */
+	NEED_DISPOSABLE = 1u << 12,	/* a machine that says nobody minds what becomes of it */
 };
+
+/*
+ * Something of the kernel's that a scenario changes and that does not end with its processes:
+ * a file below /proc or /sys with one value, or SETTING_SWAP. The runner remembers it
+ * before the run and puts it back after it, however that, or tagscope, ended.
+ */
+struct setting {
+	const char *path;	/* may be a pattern, as for glob(7) */
+	unsigned int flags;
+};
+
+#define SETTING_OPTIONAL (1u << 0)	/* may be missing; else the scenario is skipped there */
+#define SETTING_LASTING (1u << 1)	/* cannot be put back; takes NEED_DISPOSABLE */
+#define SETTING_SWAP "/proc/swaps"	/* which swap devices are on */
+
+/* SETTINGS({ "/proc/sys/vm/this" }, { "/sys/that", SETTING_OPTIONAL }) */
+#define SETTINGS(...) ((const struct setting[]){ __VA_ARGS__, { .path = NULL } })
 
 /*
  * A part played by a child process. Each role has a system call filter of its own:
@@ -110,6 +128,8 @@ struct scenario {
 	unsigned int needs;		/* enum need, or-ed */
 	uint64_t min_memory;		/* RAM the machine must have; 0: any */
 	unsigned int time_limit_s;	/* without the time waiting for a key; required */
+	/* What it changes in the machine: SETTINGS(...) or NULL. kernel_write() insists. */
+	const struct setting *save_restore;
 	/*
 	 * System calls that the scenario's own process makes beyond what this API
 	 * does; roles' calls need not be repeated. NULL: no filter (workloads only).
@@ -174,6 +194,13 @@ bool run_expect_intact(struct run *r, const char *file, int line, struct mismatc
 		       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void run_stop(struct run *r) __attribute__((noreturn));
 
+/*
+ * A result that cannot be had here, with the reason: a part that has to be left out. The text
+ * is that of the result, or names the part. The scenario goes on.
+ */
+void skip_result(struct run *r, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* End the scenario: what it needs is not here. */
 void skip(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 
@@ -233,9 +260,14 @@ void drain_lru(struct run *r);
 
 /*
  * Write one value to a file of the kernel's: below /proc, /sys or debugfs, at most 255
- * characters. 0, or -errno, which errno is, too.
+ * characters. 0, or -errno, which errno is, too. What is below /proc/sys or /sys has to
+ * be declared (.save_restore), or the scenario ends with an error, except for files that
+ * start something and remember nothing.
  */
-int kernel_write(const char *path, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int kernel_write(struct run *r, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Whether the machine is disposable: for a part of a scenario that does not need it else. */
+bool machine_is_disposable(void);
 
 /* Switches go back to what they were when the scenario ends, however it ends. */
 uint64_t switch_get(struct run *r, const char *name);

@@ -8,6 +8,7 @@
 #include <sys/swap.h>
 #include <unistd.h>
 
+#include "scenario/run_private.h"
 #include "scenario/swap.h"
 
 /* Of n pages, those in memory; of a shared mapping also those that the caller does not map. */
@@ -60,39 +61,53 @@ bool swap_out(struct run *r, void *p, size_t n, unsigned int ms)
 	return false;
 }
 
-size_t swap_devices(struct run *r, struct swap_device *d, size_t max)
+int swap_devices_list(struct swap_device *d, size_t max)
 {
-	FILE *f = fopen("/proc/swaps", "re");
+	FILE *f = fopen(SETTING_SWAP, "re");
 	char line[512];
-	size_t n = 0;
+	int n = 0;
 
 	if (!f)
-		bail_errno(r, "/proc/swaps");
-	while (n < max && fgets(line, sizeof(line), f))
+		return -errno;
+	while ((size_t)n < max && fgets(line, sizeof(line), f))
 		if (sscanf(line, "/%254s %*s %*s %*s %d", d[n].path + 1, &d[n].priority) == 2)
 			d[n++].path[0] = '/';
 	fclose(f);
 	return n;
 }
 
-size_t swap_devices_off(const struct swap_device *d, size_t n)
+size_t swap_devices(struct run *r, struct swap_device *d, size_t max)
+{
+	int n = swap_devices_list(d, max);
+
+	if (n < 0)
+		bail_errno(r, SETTING_SWAP);
+	return (size_t)n;
+}
+
+size_t swap_devices_off(struct run *r, const struct swap_device *d, size_t n)
 {
 	size_t off = 0;
 
+	must_be_declared(r, SETTING_SWAP);
 	for (size_t i = 0; i < n; i++)
 		off += !swapoff(d[i].path);
 	return off;
+}
+
+int swap_device_on(const struct swap_device *d)
+{
+	int flags = d->priority < 0 ? 0 :
+		    SWAP_FLAG_PREFER | (d->priority & SWAP_FLAG_PRIO_MASK);
+
+	return swapon(d->path, flags) ? -errno : 0;
 }
 
 size_t swap_devices_on(const struct swap_device *d, size_t n)
 {
 	size_t on = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		int flags = d[i].priority < 0 ? 0 :
-			    SWAP_FLAG_PREFER | (d[i].priority & SWAP_FLAG_PRIO_MASK);
-
-		on += !swapon(d[i].path, flags);
-	}
+	for (size_t i = 0; i < n; i++)
+		on += !swap_device_on(&d[i]);
 	return on;
 }

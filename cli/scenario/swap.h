@@ -21,8 +21,15 @@ struct swap_device {
 	int priority;
 };
 size_t swap_devices(struct run *r, struct swap_device *d, size_t max);
-/* Each returns for how many of these it worked. Nothing else comes between them. */
-size_t swap_devices_off(const struct swap_device *d, size_t n);
+/*
+ * Each returns for how many of these it worked. Nothing else comes between them. Who
+ * switches swap off declares SETTING_SWAP.
+ */
+size_t swap_devices_off(struct run *r, const struct swap_device *d, size_t n);
 size_t swap_devices_on(const struct swap_device *d, size_t n);
+
+/* For the runner: swap_devices() that returns -errno, and one of them on again. */
+int swap_devices_list(struct swap_device *d, size_t max);
+int swap_device_on(const struct swap_device *d);
 
 #endif

@@ -72,6 +72,9 @@ done <<-'LIST'
 	3 bails
 	4 skips
 	4 needs-memory
+	4 skips-each
+	0 skips-result
+	3 changes-undeclared
 	1 denied-role
 LIST
 run 0 "$t" run passes skips && run 1 "$t" run fails bails skips passes && run 3 "$t" run bails skips passes &&
@@ -122,11 +125,40 @@ run 1 "$t" run --seed 7 passes fails skips && cat >"$dir/want" <<-'END' && diff 
 END
 ok "KTAP" $?
 
+run 0 "$t" run --seed 7 skips-result && cat >"$dir/want" <<-'END' && diff "$dir/want" "$dir/out"
+	KTAP version 1
+	1..1
+	    KTAP version 1
+	    # Subtest: skips-result
+	    # seed 7 fail=no
+	    ok 1 - this holds
+	    ok 2 - the tide is in at 12 # SKIP no moon, \#1
+	    ok 3 - this holds, too
+	    1..3
+	ok 1 - skips-result
+	# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+END
+ok "KTAP of a result that is skipped" $?
+run 1 "$t" run --format json skips-result fail=yes && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+ev = [json.loads(line) for line in open(sys.argv[1])]
+results = [e for e in ev if e["event"] == "result"]
+assert [e.get("skipped") for e in results] == [None, True, None], results
+assert results[1]["ok"] and results[1]["detail"] == "no moon, #1", results
+end = [e for e in ev if e["event"] == "end"][0]
+assert (end["passed"], end["failed"], end["skipped"]) == (1, 1, 1), end
+END
+ok "JSON of it" $?
+run 1 "$t" run --format pretty skips-result fail=yes && says "skip   the tide is in at 12" "no moon, #1" \
+	"1 of 2 results ok, 1 skipped"
+ok "it on a terminal" $?
+
 # JSON: each line is an object; numbers come back as they were.
 run 1 "$t" run --format json --seed 18446744073709551615 passes fails && python3 - "$dir/out" <<'END' 2>"$dir/err"
 import json, sys
 ev = [json.loads(line) for line in open(sys.argv[1])]
-start = ev[0]
+assert ev[0] == {"event": "plan", "version": 1, "t_ns": 0, "number": 2}, ev[0]
+start = ev[1]
 assert start["event"] == "start" and start["scenario"] == "passes" and start["seed"] == 2**64 - 1, start
 assert start["params"] == {"n": 3, "size": 4096, "flag": False, "word": "a"}, start
 results = [e for e in ev if e["event"] == "result"]
@@ -152,7 +184,7 @@ END
 ok "JSON carries the state at each step and at the end" $?
 
 # JUnit: the counts are those of the cases.
-run 1 "$t" run --format junit --output "$dir/junit.xml" passes fails skips bails crashes && python3 - "$dir/junit.xml" <<'END' 2>"$dir/err"
+run 1 "$t" run --format junit --output "$dir/junit.xml" passes fails skips bails crashes skips-result skips-each && python3 - "$dir/junit.xml" <<'END' 2>"$dir/err"
 import sys, xml.etree.ElementTree as E
 root = E.parse(sys.argv[1]).getroot()
 def count(e):
@@ -160,15 +192,33 @@ def count(e):
     return [len(cases)] + [sum(c.find(w) is not None for c in cases) for w in ("failure", "error", "skipped")]
 def told(e):
     return [int(e.get(k)) for k in ("tests", "failures", "errors", "skipped")]
-assert len(root) == 5
+assert len(root) == 7
 for suite in list(root) + [root]:
     assert count(suite) == told(suite), (suite.attrib, count(suite))
-assert told(root) == [4 + 5 + 1 + 2 + 2, 5, 1, 1], told(root)
+assert told(root) == [4 + 5 + 1 + 2 + 2 + 3 + 2, 5, 1, 4], told(root)
+assert root[5].findall("testcase")[1].find("skipped").get("message") == "no moon, #1"
 assert "First, <&\"> and # \\ are said." in root[0].find("system-out").text
 END
 ok "JUnit" $?
 [[ ! -s $dir/out ]]
 ok "--output leaves stdout alone" $?
+
+# Whatever a scenario says, and whatever it was given.
+run 1 "$t" run --format junit babbles text=$'\xff\x1b' && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import sys, xml.etree.ElementTree as E
+suite = E.parse(sys.argv[1]).getroot()[0]
+out = suite.find("system-out").text
+assert "é € 😀" in out and "a note with ? and ?" in out, out
+assert suite.find("testcase").get("name") == "a result with ? and ? and é"
+assert suite.find("properties")[1].get("value") == "\ufffd\ufffd"
+END
+ok "JUnit of bytes that are no text" $?
+run 1 "$t" run --format json babbles && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+ev = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8", errors="strict")]
+assert any(e.get("text") == "é € 😀" for e in ev)
+END
+ok "JSON of bytes that are no text" $?
 run 3 "$t" run --output /nonexistent/x passes && complains "/nonexistent/x"
 ok "--output that cannot be written" $?
 run 3 "$t" run --format junit --output /nonexistent/x passes && complains "/nonexistent/x"
@@ -185,7 +235,7 @@ results() {
 	rm -rf "$dir/results" && mkdir "$dir/results" && echo old >"$dir/results/r.xml"
 	"$t" run --format junit --output "$dir/results/r.xml" passes hangs >"$dir/out" 2>"$dir/err" &
 	pid=$!
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		grep -q old "$dir/results/r.xml" 2>/dev/null || break
 		sleep 0.1
 	done
@@ -209,6 +259,18 @@ ok "results on a full disk" $?
 (($? == 1)) && complains "No space left on device"
 ok "a list on a full disk" $?
 
+# How far it is, for who does not see the results as they come.
+run 1 "$t" run --output "$dir/r" fails && [[ ! -s $dir/err ]]
+ok "no line of progress for what is over soon" $?
+run 1 "$t" run --output "$dir/r" --time-limit 12 hangs && complains "[1/1] hangs: step 1, 10 s; 0 failed" &&
+	(($(wc -l <"$dir/err") == 1))
+ok "--output: a line on stderr each 10 s" $?
+run 1 script -qec "$t suite --output $dir/r fails hangs" /dev/null && says "[1/2] fails: step 0, 0 s; 0 failed" \
+	"[2/2] hangs: step " && grep -qE '2/2. hangs: step 1, [0-9]+ s; 1 failed' "$dir/out" && (($(wc -l <"$dir/out") == 0))
+ok "--output on a terminal: one line, written anew" $?
+run 0 script -qec "$t run passes" /dev/null && ! grep -qF '[1/1]' "$dir/out"
+ok "no progress where the results are seen" $?
+
 # Pretty; colours only where they are wanted.
 run 1 "$t" run --format pretty fails && says "FAILED fails: 1 of 5 results ok" "got 1, wanted 2" && ! grep -q $'\033' "$dir/out"
 ok "pretty, no colours into a file" $?
@@ -224,16 +286,16 @@ run 0 script -qec "NO_COLOR=1 $t run passes" /dev/null && says "PASSED" && ! gre
 ok "NO_COLOR is heeded" $?
 run 0 "$t" run --step passes && complains "no terminal" && says "ok 4"
 ok "--step without a terminal goes through" $?
-printf '  ' | timeout 20 script -qec "$t run --step passes" /dev/null >"$dir/out" 2>&1 && says "PASSED" "go on"
+printf '  ' | timeout 120 script -qec "$t run --step passes" /dev/null >"$dir/out" 2>&1 && says "PASSED" "go on"
 ok "--step with two keys" $?
-printf 'q' | timeout 20 script -qec "$t run --step passes passes" /dev/null >"$dir/out" 2>&1
+printf 'q' | timeout 120 script -qec "$t run --step passes passes" /dev/null >"$dir/out" 2>&1
 (($? == 1)) && says "ended by the user" && (($(grep -c FAILED "$dir/out") == 1))
 ok "--step and q" $?
 
 # A signal ends it all, and is a failure.
 "$t" run hangs passes >"$dir/out" 2>"$dir/err" &
 pid=$!
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	grep -q KTAP "$dir/out" && break
 	sleep 0.1
 done
@@ -280,6 +342,19 @@ END
 ok "state: JSON" $?
 run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1010"
 ok "watch: lines" $?
+"$t" watch --plain --interval 60000 >"$dir/out" 2>"$dir/err" &
+pid=$!
+for ((i = 0; i < 1200; i++)); do
+	grep -q 1010 "$dir/out" && break
+	sleep 0.1
+done
+kill -INT $pid
+for ((i = 0; i < 1200; i++)); do
+	kill -0 $pid 2>/dev/null || break
+	sleep 0.1
+done
+! kill -KILL $pid 2>/dev/null
+ok "watch: a signal ends it at once" $?
 echo "version 2" >"$dir/fix/summary"
 run 3 "$t" state && complains "$dir/fix/summary" "version 2"
 ok "state: another version" $?
@@ -297,6 +372,8 @@ ok "each file of workloads/ and adversarial/ is a scenario of its name" $?
 mapfile -t all <"$dir/out"
 run 0 "$TS_HOST" describe "${all[@]}" && says "Parameters" "Needs"
 ok "describe all" $?
+run 0 "$t" describe changes && says "Changes, while it runs" "  setting*"
+ok "describe tells what a scenario changes" $?
 run 0 "$TS_HOST" list --json && python3 -c 'import json,sys; json.load(open(sys.argv[1]))' "$dir/out"
 ok "list --json" $?
 if [[ $(uname -m) != aarch64 ]]; then

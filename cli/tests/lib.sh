@@ -24,7 +24,7 @@ ok() {
 run() {
 	local want=$1 rc=0
 	shift
-	timeout -k 5 60 "$@" >"$dir/out" 2>"$dir/err" </dev/null || rc=$?
+	timeout -k 5 300 "$@" >"$dir/out" 2>"$dir/err" </dev/null || rc=$?
 	((rc == want)) || { echo "# status $rc, wanted $want: $*"; return 1; }
 }
 

@@ -4,13 +4,14 @@
  * runs under qemu-aarch64 as the quick check.
  */
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <kselftest_harness.h>
+#include "unit.h"
 
 #include "scenario/mte.h"
 
@@ -23,7 +24,7 @@ FIXTURE(tagged)
 FIXTURE_SETUP(tagged)
 {
 	if (!mte_supported())
-		SKIP(return, "no MTE here");
+		SKIP("no MTE here");
 	self->size = 4 * page_size();
 	self->p = mte_map(self->size, true);
 	ASSERT_NE(NULL, self->p);
@@ -39,7 +40,7 @@ TEST(mte_is_here)
 {
 	/* A machine without it may skip the others, but not this program's purpose. */
 	if (!mte_supported())
-		SKIP(return, "no MTE here");
+		SKIP("no MTE here");
 	EXPECT_EQ(0, mte_set_mode(MTE_SYNC));
 	EXPECT_EQ(0, mte_set_mode(MTE_ASYNC));
 	EXPECT_EQ(0, mte_set_mode(MTE_OFF));
@@ -47,7 +48,7 @@ TEST(mte_is_here)
 
 TEST(pointers)
 {
-	char c;
+	char c = 0;
 
 	EXPECT_EQ(0, ptr_tag(ptr_plain(&c)));
 	for (unsigned int tag = 0; tag < 16; tag++) {
@@ -69,7 +70,7 @@ TEST_F(tagged, each_granule_has_a_tag)
 	for (size_t i = 0; i < self->size; i += MTE_GRANULE)
 		tag_store(self->p + i, (unsigned int)(i / MTE_GRANULE * 7) & 15);
 	for (size_t i = 0; i < self->size; i++) {
-		ASSERT_EQ((i / MTE_GRANULE * 7) & 15, tag_load(self->p + i)) TH_LOG("at %zu", i);
+		ASSERT_EQ((i / MTE_GRANULE * 7) & 15, tag_load(self->p + i)) LOG("at %zu", i);
 	}
 }
 
@@ -101,7 +102,7 @@ TEST_F(tagged, tag_patterns)
 		seen[tag_load(self->p + i)]++;
 	}
 	for (unsigned int tag = 0; tag < 16; tag++) {
-		EXPECT_NE(0, seen[tag]) TH_LOG("tag %u", tag);
+		EXPECT_NE(0, seen[tag]) LOG("tag %u", tag);
 	}
 	tag_store(self->p + 4096 + 48, tags_pattern_at(3, 4, 4096 + 48) ^ 1);
 	m = tags_check(self->p, self->size, 3, 4);
@@ -184,7 +185,7 @@ TEST(untagged_memory_keeps_no_tags)
 	char *p;
 
 	if (!mte_supported())
-		SKIP(return, "no MTE here");
+		SKIP("no MTE here");
 	p = mte_map(page_size(), false);
 	ASSERT_NE(NULL, p);
 	p[0] = 1;
@@ -192,5 +193,3 @@ TEST(untagged_memory_keeps_no_tags)
 	EXPECT_EQ(0, tag_load(p));
 	EXPECT_EQ(0, munmap(p, page_size()));
 }
-
-TEST_HARNESS_MAIN

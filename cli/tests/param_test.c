@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <kselftest_harness.h>
+#include "unit.h"
 
 #include "base/suggest.h"
 #include "run/registry.h"
@@ -48,7 +48,7 @@ TEST(numbers)
 
 		EXPECT_EQ(number_texts[i].ok,
 			  parse_u64(number_texts[i].text, number_texts[i].suffix, &v))
-		TH_LOG("'%s'", number_texts[i].text);
+		LOG("'%s'", number_texts[i].text);
 		if (number_texts[i].ok) {
 			EXPECT_EQ(number_texts[i].value, v);
 		}
@@ -170,9 +170,9 @@ TEST(declarations)
 		const char *d = scenario_defect(&bad_declarations[i].s, buf, sizeof(buf));
 
 		ASSERT_NE(NULL, d)
-		TH_LOG("declaration %zu, wanted: %s", i, bad_declarations[i].why);
+		LOG("declaration %zu, wanted: %s", i, bad_declarations[i].why);
 		EXPECT_NE(NULL, strstr(d, bad_declarations[i].why))
-		TH_LOG("%s: %s", bad_declarations[i].why, d);
+		LOG("%s: %s", bad_declarations[i].why, d);
 	}
 }
 
@@ -180,19 +180,17 @@ TEST(declarations)
 TEST(names_of_system_calls)
 {
 	EXPECT_EQ(NULL, confine_unknown(confine_role_base))
-		TH_LOG("%s", confine_unknown(confine_role_base));
+		LOG("%s", confine_unknown(confine_role_base));
 	EXPECT_EQ(NULL, confine_unknown(confine_scenario_base))
-		TH_LOG("%s", confine_unknown(confine_scenario_base));
+		LOG("%s", confine_unknown(confine_scenario_base));
 	EXPECT_STREQ("no_such_call", confine_unknown(SYSCALLS("read", "no_such_call")));
 	for (const struct scenario *const *s = scenarios(); *s; s++) {
 		EXPECT_EQ(NULL, confine_unknown((*s)->syscalls))
-			TH_LOG("%s: %s", (*s)->name, confine_unknown((*s)->syscalls));
+			LOG("%s: %s", (*s)->name, confine_unknown((*s)->syscalls));
 		for (size_t i = 0; (*s)->roles && (*s)->roles[i]; i++) {
 			EXPECT_EQ(NULL, confine_unknown((*s)->roles[i]->syscalls))
-				TH_LOG("%s: %s", (*s)->name,
+				LOG("%s: %s", (*s)->name,
 				       confine_unknown((*s)->roles[i]->syscalls));
 		}
 	}
 }
-
-TEST_HARNESS_MAIN

@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <kselftest_harness.h>
+#include "unit.h"
 
 #include "kernel/state_parse.h"
+#include "kernel/state_source.h"
 
 FIXTURE(reader)
 {
@@ -28,7 +29,7 @@ FIXTURE_SETUP(reader)
 	snprintf(cmd, sizeof(cmd), "cp -r '%s/good/.' '%s'", FIXTURES, self->dir);
 	ASSERT_EQ(0, system(cmd));
 	ASSERT_EQ(0, setenv("TAGSCOPE_DEBUGFS", self->dir, 1));
-	ASSERT_EQ(0, state_open(&self->st)) TH_LOG("%s", state_error(self->st));
+	ASSERT_EQ(0, state_open(&self->st)) LOG("%s", state_error(self->st));
 }
 
 FIXTURE_TEARDOWN(reader)
@@ -57,18 +58,73 @@ static bool spoil(const char *dir, const char *name, const char *text)
 TEST_F(reader, summary)
 {
 	struct state_summary s;
+	uint64_t v;
 
-	ASSERT_EQ(0, state_read_summary(self->st, &s)) TH_LOG("%s", state_error(self->st));
+	ASSERT_EQ(0, state_read_summary(self->st, &s)) LOG("%s", state_error(self->st));
 	EXPECT_EQ(1, s.version);
 	EXPECT_STREQ("cma", s.policy);
 	EXPECT_STREQ("-", s.reason);
 	/* The fixture numbers them from 1000 on, in the order of the documentation. */
 	for (size_t i = 0; i < nr_state_counters; i++) {
-		EXPECT_EQ(1000 + i, state_counter_value(&s, &state_counters[i]))
-			TH_LOG("%s", state_counters[i].name);
+		ASSERT_TRUE(state_counter_get(&s, i, &v)) LOG("%s", state_counters[i].name);
+		EXPECT_EQ(1000 + i, v) LOG("%s", state_counters[i].name);
 	}
 	EXPECT_EQ(1010, s.reserved_pages);
 	EXPECT_EQ(1029, s.pin_moved);
+	EXPECT_EQ(NULL, state_counter_missing(&s));
+	/* What is no number is no counter. */
+	EXPECT_EQ(nr_state_counters, state_counters_of(&s));
+}
+
+/* A kernel older or newer than this tagscope. */
+TEST_F(reader, other_counters)
+{
+	struct state_summary s, later;
+	char changes[200];
+	uint64_t v;
+
+	ASSERT_TRUE(spoil(self->dir, "summary",
+			  "version 1\npolicy cleancache\nreason -\ngeneration 7\nregions 1\n"
+			  "block_pages 1\nblocks 8\ndropped 18446744073709551615\nBAD 1\n"
+			  "foa_fault 3\n"));
+	ASSERT_EQ(0, state_read_summary(self->st, &s)) LOG("%s", state_error(self->st));
+	EXPECT_EQ(3, s.foa_fault);
+	EXPECT_STREQ("blocks_available", state_counter_missing(&s));
+	EXPECT_FALSE(state_counter_get(&s, (size_t)state_counter_find(&s, "pin_moved"), &v));
+	EXPECT_STREQ("(not offered by this kernel)",
+		     state_counter_text(&s, (size_t)state_counter_find(&s, "pin_moved")));
+	ASSERT_EQ(nr_state_counters + 1, state_counters_of(&s));
+	EXPECT_STREQ("dropped", state_counter_name(&s, nr_state_counters));
+	EXPECT_STREQ("(not known to this tagscope)", state_counter_text(&s, nr_state_counters));
+	ASSERT_TRUE(state_counter_get(&s, nr_state_counters, &v));
+	EXPECT_EQ(UINT64_MAX, v);
+	later = s;
+	ASSERT_TRUE(state_counter_set(&later, "dropped", 1));
+	ASSERT_TRUE(state_counter_set(&later, "generation", 8));
+	ASSERT_TRUE(state_counter_set(&later, "foa_fault", 5));
+	/* New since then: nothing to compare it with. */
+	ASSERT_TRUE(state_counter_set(&later, "pin_moved", 5));
+	EXPECT_STREQ("foa_fault 3->5, dropped 18446744073709551615->1",
+		     state_changes(&s, &later, changes, sizeof(changes)));
+	EXPECT_FALSE(state_counter_set(&s, "", 1));
+	EXPECT_FALSE(state_counter_set(&s, "a b", 1));
+	for (int i = 0; i < 2 * STATE_MAX_EXTRA; i++) {
+		snprintf(changes, sizeof(changes), "x%d", i);
+		EXPECT_EQ(i < STATE_MAX_EXTRA - 1, state_counter_set(&s, changes, 1));
+	}
+}
+
+TEST(the_more_telling_state)
+{
+	const char order[] = "iprPcduf";
+
+	for (size_t i = 0; i < (sizeof(order) - 1); i++)
+		for (size_t k = i; k < (sizeof(order) - 1); k++) {
+			EXPECT_EQ(order[i], state_more_telling(order[i], order[k]));
+			EXPECT_EQ(order[i], state_more_telling(order[k], order[i]));
+		}
+	EXPECT_EQ('f', state_more_telling(0, 'f'));
+	EXPECT_EQ(strlen(STATE_LETTERS), (sizeof(order) - 1));
 }
 
 TEST_F(reader, regions)
@@ -76,7 +132,7 @@ TEST_F(reader, regions)
 	struct state_region *r;
 	size_t n;
 
-	ASSERT_EQ(0, state_read_regions(self->st, &r, &n)) TH_LOG("%s", state_error(self->st));
+	ASSERT_EQ(0, state_read_regions(self->st, &r, &n)) LOG("%s", state_error(self->st));
 	ASSERT_EQ(2, n);
 	EXPECT_EQ(0x7e000000, r[0].tag_base);
 	EXPECT_EQ(0x40000000, r[0].mem_size);
@@ -171,6 +227,7 @@ struct spoiled {
 static const struct spoiled spoiled_files[] = {
 	{ "summary", "", "'version' is missing" },
 	{ "summary", "version 1\npolicy cma\n", "'reason' is missing" },
+	{ "summary", "version 1\npolicy cma\nreason -\nblocks 1\n", "'generation' is missing" },
 	{ "summary", "version 2\n", "knows version 1" },
 	{ "summary", "version 1\nversion 1\n", "twice" },
 	{ "summary", "version one\n", "not a value" },
@@ -224,9 +281,9 @@ TEST_F(reader, malformed_files_are_refused_with_the_reason)
 			err = state_read_replays(self->st, &rep, &n);
 		else
 			err = state_switch_get(self->st, "fault_wait_ms", &v);
-		EXPECT_EQ(-EPROTO, err) TH_LOG("%s: '%s'", s->file, s->text);
+		EXPECT_EQ(-EPROTO, err) LOG("%s: '%s'", s->file, s->text);
 		EXPECT_NE(NULL, strstr(state_error(self->st), s->why))
-			TH_LOG("'%s' does not say '%s'", state_error(self->st), s->why);
+			LOG("'%s' does not say '%s'", state_error(self->st), s->why);
 		EXPECT_NE(NULL, strstr(state_error(self->st), s->file));
 		EXPECT_EQ(NULL, r);
 		EXPECT_EQ(NULL, lat);
@@ -258,6 +315,54 @@ TEST(a_missing_interface)
 	state_close(st);
 }
 
+static int small_summary(struct state *st, struct state_summary *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->blocks = (uint64_t)(uintptr_t)st->priv;
+	return 0;
+}
+
+static int small_open(struct state *st, const char *argument)
+{
+	static const struct state_ops ops = { .read_summary = small_summary };
+
+	st->ops = &ops;
+	st->priv = (void *)(uintptr_t)strtoul(argument, NULL, 10);
+	strcpy(st->root, "small");
+	return 0;
+}
+
+TEST(another_source)
+{
+	static const struct state_source small = { .name = "small", .open = small_open };
+	struct state_summary s;
+	struct state_block b;
+	struct state_page page;
+	struct state *st;
+	size_t got = 1;
+
+	state_source_add(&small);
+	ASSERT_EQ(0, setenv("TAGSCOPE_STATE_SOURCE", "small:77", 1));
+	ASSERT_EQ(0, state_open(&st));
+	ASSERT_EQ(0, state_read_summary(st, &s));
+	EXPECT_EQ(77, s.blocks);
+	/* What it does not have is an error, not nothing. */
+	EXPECT_EQ(-EOPNOTSUPP, state_read_blocks(st, 0, 1, &b, &got));
+	EXPECT_EQ(0, got);
+	EXPECT_EQ(-EOPNOTSUPP, state_lookup_addr(st, 0, 0x1000, &page));
+	EXPECT_EQ(-EOPNOTSUPP, state_reset_histograms(st));
+	EXPECT_STREQ("small: has no histograms to set to zero", state_error(st));
+	state_close(st);
+	ASSERT_EQ(0, setenv("TAGSCOPE_STATE_SOURCE", "smal:77", 1));
+	EXPECT_EQ(-EINVAL, state_open(&st));
+	EXPECT_STREQ("TAGSCOPE_STATE_SOURCE: there is no source 'smal'", state_error(st));
+	state_close(st);
+	ASSERT_EQ(0, setenv("TAGSCOPE_STATE_SOURCE", "debugfs:/nonexistent", 1));
+	EXPECT_EQ(-ENOENT, state_open(&st));
+	EXPECT_NE(NULL, strstr(state_error(st), "/nonexistent"));
+	state_close(st);
+}
+
 TEST(block_records)
 {
 	static const char good[] = "r    17     0 00000000000000ff.\n";
@@ -276,10 +381,10 @@ TEST(block_records)
 		rec[i] = 'x';
 		/* The reserved one may become anything. */
 		EXPECT_EQ(i == 30 ? 0 : -EPROTO, state_parse_block(rec, &b, why, sizeof(why)))
-			TH_LOG("at %zu", i);
+			LOG("at %zu", i);
 		rec[i] = '\0';
 		EXPECT_EQ(i == 30 ? 0 : -EPROTO, state_parse_block(rec, &b, why, sizeof(why)))
-			TH_LOG("NUL at %zu", i);
+			LOG("NUL at %zu", i);
 	}
 	EXPECT_EQ(-EPROTO,
 		  state_parse_block("r 1 17     0 00000000000000ff.\n\n", &b, why, sizeof(why)));
@@ -297,7 +402,7 @@ TEST(lookup_answers)
 	struct state_page p;
 	char why[200], text[1024];
 
-	ASSERT_EQ(0, state_parse_page(a_page, false, &p, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, state_parse_page(a_page, false, &p, why, sizeof(why))) LOG("%s", why);
 	EXPECT_EQ(0x51234, p.pfn);
 	EXPECT_EQ(77, p.block);
 	EXPECT_EQ('r', p.block_state);
@@ -316,7 +421,7 @@ TEST(lookup_answers)
 	EXPECT_EQ(-EPROTO, state_parse_page(a_page, true, &p, why, sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "'pte'"));
 	snprintf(text, sizeof(text), "%spte 0xe8000051234f43\nfoa 1\nvma_tagged 1\n", a_page);
-	ASSERT_EQ(0, state_parse_page(text, true, &p, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, state_parse_page(text, true, &p, why, sizeof(why))) LOG("%s", why);
 	EXPECT_EQ(0xe8000051234f43, p.pte);
 	EXPECT_TRUE(p.foa);
 	/* A page of tag storage says of which block. */
@@ -331,7 +436,7 @@ TEST(lookup_answers)
 		memcpy(text, a_page, before);
 		strcpy(text + before, strchr(line, '\n') + 1);
 		EXPECT_EQ(-EPROTO, state_parse_page(text, false, &p, why, sizeof(why)))
-			TH_LOG("without: %.20s", line);
+			LOG("without: %.20s", line);
 	}
 }
 
@@ -347,7 +452,7 @@ TEST(tags_answers)
 	}
 	digits[256] = raw[256] = '\0';
 	snprintf(text, sizeof(text), "pfn 0x5\nvalid 1\ntags %s\nraw %s\n", digits, raw);
-	ASSERT_EQ(0, state_parse_tags(text, &t, why, sizeof(why))) TH_LOG("%s", why);
+	ASSERT_EQ(0, state_parse_tags(text, &t, why, sizeof(why))) LOG("%s", why);
 	EXPECT_TRUE(t.valid);
 	EXPECT_TRUE(t.has_raw);
 	EXPECT_EQ(0, t.tags[0]);
@@ -379,5 +484,3 @@ TEST(every_letter_has_a_text)
 	}
 	EXPECT_EQ(NULL, state_letter_text('x'));
 }
-
-TEST_HARNESS_MAIN

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blockmap.h"
+#include "ui/blockmap.h"
 #include "scenario/scenario.h"
 
 #define MAP_CHANGED 0x80
@@ -52,8 +52,8 @@ static void store(struct blockmap *map, uint64_t c, const struct state_block *b,
 	chunk->tagged = 0;
 	for (size_t i = 0; i < n; i++) {
 		uint8_t *letter = &map->letter[c * MAP_CHUNK + i];
-		const char *at = strchr(STATE_LETTERS, b[i].letter);
-		uint8_t now = at ? (uint8_t)(at - STATE_LETTERS) : NR_LETTERS - 1;
+		int number = state_letter_number(b[i].letter);
+		uint8_t now = number < 0 ? NR_LETTERS - 1 : (uint8_t)number;
 
 		if (first_time)
 			*letter = now;
@@ -213,15 +213,12 @@ void map_cell(const struct blockmap *map, uint64_t first, uint64_t n, struct map
 
 int map_cell_state(const struct map_cell *cell)
 {
-	static const char order[] = "iprPcdfu";
+	char best = 0;
 
-	for (size_t i = 0; i < NR_LETTERS; i++) {
-		int l = (int)(strchr(STATE_LETTERS, order[i]) - STATE_LETTERS);
-
-		if (cell->count[l])
-			return l;
-	}
-	return -1;
+	for (size_t i = 0; i < NR_LETTERS; i++)
+		if (cell->count[i])
+			best = state_more_telling(best, STATE_LETTERS[i]);
+	return state_letter_number(best);
 }
 
 int64_t map_next_changed(const struct blockmap *map, uint64_t from)

@@ -63,7 +63,7 @@ unsigned int map_progress(const struct blockmap *map, const struct map_window *w
 			  uint64_t generation);
 
 void map_cell(const struct blockmap *map, uint64_t first, uint64_t n, struct map_cell *cell);
-/* Which state the cell is best shown as, -1: nothing known. The rarest that matters. */
+/* Which state the cell is shown as, -1: nothing known. See state_more_telling(). */
 int map_cell_state(const struct map_cell *cell);
 /* The state of one block as a letter number, -1: not known. */
 int map_letter(const struct blockmap *map, uint64_t block);

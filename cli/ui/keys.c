@@ -2,7 +2,7 @@
 /* What keys mean: see keys.h. */
 #include <curses.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 #define CTRL(c) ((c) & 0x1f)
 #define IN(v) (1u << VIEW_##v)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "ui/log.h"
 #include "scenario/scenario.h"
 
 void log_init(struct log *log)

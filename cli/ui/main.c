@@ -14,7 +14,7 @@
 
 #include "base/number.h"
 #include "ui/ui.h"
-#include "view.h"
+#include "ui/view.h"
 
 #define MIN_INTERVAL 50
 #define MAX_INTERVAL 10000
@@ -77,13 +77,6 @@ bool ui_go_to_block(struct ui *ui, uint64_t block)
 	ui->moved = true;
 	ui_first_page(ui);
 	return true;
-}
-
-int letter_number(char letter)
-{
-	const char *at = letter ? strchr(STATE_LETTERS, letter) : NULL;
-
-	return at ? (int)(at - STATE_LETTERS) : -1;
 }
 
 static bool move_in(int64_t *at, int64_t page, int64_t last, enum action action)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "ui/model.h"
 #include "scenario/scenario.h"
 
 #define TRACE_LINES 100		/* at a refresh */
@@ -19,7 +19,7 @@ int model_open(struct model *m, struct log *log)
 	m->log = log;
 	m->block.number = -1;
 	m->page_size = 4096;
-	m->history = calloc(nr_state_counters * HISTORY, sizeof(*m->history));
+	m->history = calloc((nr_state_counters + STATE_MAX_EXTRA) * HISTORY, sizeof(*m->history));
 	if (!m->history) {
 		snprintf(m->error, sizeof(m->error), "out of memory");
 		return -ENOMEM;
@@ -46,9 +46,9 @@ void model_close(struct model *m)
 	memset(m, 0, sizeof(*m));
 }
 
-bool model_is_gauge(size_t counter)
+bool model_is_gauge(const struct model *m, size_t counter)
 {
-	const char *name = state_counters[counter].name;
+	const char *name = state_counter_name(&m->now, counter);
 
 	return !strncmp(name, "block", 5) || !strncmp(name, "reserved_pages", 14) ||
 	       !strcmp(name, "regions");
@@ -56,7 +56,7 @@ bool model_is_gauge(size_t counter)
 
 size_t model_history(const struct model *m, size_t counter, uint64_t *v, size_t n)
 {
-	bool gauge = model_is_gauge(counter);
+	bool gauge = model_is_gauge(m, counter);
 	uint64_t have = m->samples < HISTORY ? m->samples : HISTORY;
 	const uint64_t *h = m->history + counter * HISTORY;
 
@@ -75,25 +75,6 @@ size_t model_history(const struct model *m, size_t counter, uint64_t *v, size_t 
 		}
 	}
 	return n;
-}
-
-const char *model_changes(const struct state_summary *from, const struct state_summary *to,
-			  char *buf, size_t size)
-{
-	size_t len = 0;
-
-	*buf = '\0';
-	for (size_t i = 0; i < nr_state_counters && len < size; i++) {
-		uint64_t a = state_counter_value(from, &state_counters[i]);
-		uint64_t b = state_counter_value(to, &state_counters[i]);
-
-		/* It moves with any of the others. */
-		if (a == b || !strcmp(state_counters[i].name, "generation"))
-			continue;
-		len += (size_t)snprintf(buf + len, size - len, "%s%s %" PRIu64 "->%" PRIu64,
-					len ? ", " : "", state_counters[i].name, a, b);
-	}
-	return buf;
 }
 
 const char *format_ns(uint64_t ns, char *buf, size_t size)
@@ -232,12 +213,18 @@ static int read_summary(struct model *m)
 
 	if (err)
 		return err;
-	if (m->samples && *model_changes(&m->now, &s, text, sizeof(text)))
+	if (m->samples && *state_changes(&m->now, &s, text, sizeof(text)))
 		log_add(m->log, LOG_STATE, "%s", text);
+	for (size_t i = 0; i < state_counters_of(&s); i++) {
+		uint64_t *history = m->history + i * HISTORY;
+
+		/* One that was another before, or not there, has no past. */
+		if (i >= state_counters_of(&m->now) ||
+		    strcmp(state_counter_name(&m->now, i), state_counter_name(&s, i)))
+			memset(history, 0, HISTORY * sizeof(*history));
+		state_counter_get(&s, i, &history[m->samples % HISTORY]);
+	}
 	m->now = s;
-	for (size_t i = 0; i < nr_state_counters; i++)
-		m->history[i * HISTORY + m->samples % HISTORY] =
-			state_counter_value(&s, &state_counters[i]);
 	m->samples++;
 	return 0;
 }

@@ -6,10 +6,10 @@
 #ifndef TAGSCOPE_UI_MODEL_H
 #define TAGSCOPE_UI_MODEL_H
 
-#include "blockmap.h"
+#include "ui/blockmap.h"
 #include "kernel/state.h"
 #include "kernel/trace.h"
-#include "log.h"
+#include "ui/log.h"
 
 #define HISTORY 512		/* refreshes that are remembered */
 #define BLOCK_ROWS 128		/* pages looked up at a refresh, at most */
@@ -84,9 +84,8 @@ void model_refresh(struct model *m, const struct model_needs *needs);
 /* Tracepoints into the log, or no more. 0, or -errno with the reason in why (size bytes). */
 int model_trace(struct model *m, bool on, char *why, size_t size);
 
-
 /* Whether counter i says how many there are now, rather than how often something was. */
-bool model_is_gauge(size_t counter);
+bool model_is_gauge(const struct model *m, size_t counter);
 /*
  * The last n values of a counter, oldest first: of a gauge its values, of others by how
  * much they rose from one refresh to the next. Returns how many there are.
@@ -96,10 +95,6 @@ size_t model_history(const struct model *m, size_t counter, uint64_t *v, size_t 
 const struct state_region *model_region(const struct model *m, uint64_t block);
 /* How many rows (pages) a block has: its own and its data. */
 uint64_t model_block_rows(const struct model *m, uint64_t block);
-
-/* "reserved_pages 0->32, ...": what changed, in buf; "" if nothing did. */
-const char *model_changes(const struct state_summary *from, const struct state_summary *to,
-			  char *buf, size_t size);
 
 /* Nanoseconds, for people: "812 ns", "1.2 ms"; in buf. */
 const char *format_ns(uint64_t ns, char *buf, size_t size);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 static void title(const struct session *s, char *buf, size_t size)
 {

@@ -17,7 +17,7 @@
 #include <curses.h>
 #include <term.h>
 
-#include "screen.h"
+#include "ui/screen.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
 #include "output/format.h"
 #include "run/registry.h"
-#include "session.h"
+#include "ui/session.h"
 
 void session_init(struct session *s, const struct run_options *opt, struct log *log)
 {
@@ -41,6 +40,7 @@ static void forget(struct session *s)
 	s->step = 0;
 	s->passed = 0;
 	s->failed = 0;
+	s->skipped = 0;
 	s->changes[0] = '\0';
 	s->have_last = false;
 	s->waiting = false;
@@ -69,8 +69,9 @@ static void on_result(struct session *s, const struct event *ev)
 {
 	struct session_result *r = realloc(s->results, (s->nr_results + 1) * sizeof(*r));
 
-	*(ev->ok ? &s->passed : &s->failed) += 1;
-	log_add(s->log, ev->ok ? LOG_GOOD : LOG_BAD, "%s %s%s%s%s%s", ev->ok ? "ok" : "NOT OK",
+	*(ev->skipped ? &s->skipped : ev->ok ? &s->passed : &s->failed) += 1;
+	log_add(s->log, ev->skipped ? LOG_NOTE : ev->ok ? LOG_GOOD : LOG_BAD, "%s %s%s%s%s%s",
+		ev->skipped ? "skip" : ev->ok ? "ok" : "NOT OK",
 		ev->role ? ev->role : "", ev->role && *ev->role ? ": " : "", ev->text,
 		ev->detail ? ": " : "", ev->detail ? ev->detail : "");
 	if (!r)
@@ -79,6 +80,7 @@ static void on_result(struct session *s, const struct event *ev)
 	r += s->nr_results++;
 	r->step = s->step;
 	r->ok = ev->ok;
+	r->skipped = ev->skipped;
 	r->text = said(ev);
 	r->detail = ev->detail ? strdup(ev->detail) : NULL;
 }
@@ -107,7 +109,7 @@ static void note_changes(struct session *s, const struct event *ev)
 		return;
 	s->changes[0] = '\0';
 	if (s->have_last)
-		model_changes(&s->last, ev->state, s->changes, sizeof(s->changes));
+		state_changes(&s->last, ev->state, s->changes, sizeof(s->changes));
 	s->last = *ev->state;
 	s->have_last = true;
 }
@@ -119,8 +121,8 @@ static void on_event(void *ctx, const struct event *ev)
 
 	switch (ev->type) {
 	case EVENT_START:
-		log_add(s->log, LOG_STEP, "%s: %s (seed %" PRIu64 ")", ev->run->scenario->name,
-			ev->run->scenario->summary, ev->run->seed);
+		log_add(s->log, LOG_STEP, "%s: %s (seed %" PRIu64 ")", ev->scenario,
+			ev->start->summary, ev->start->seed);
 		break;
 	case EVENT_STEP:
 		note_changes(s, ev);
@@ -144,6 +146,9 @@ static void on_event(void *ctx, const struct event *ev)
 			text ? text : "");
 		free(text);
 		break;
+	case EVENT_PLAN:
+	case EVENT_EXIT:
+		break;
 	case EVENT_END:
 		note_changes(s, ev);
 		s->phase = SESSION_ENDED;
@@ -152,7 +157,7 @@ static void on_event(void *ctx, const struct event *ev)
 		s->ns = ev->end->ns;
 		snprintf(s->reason, sizeof(s->reason), "%s", ev->end->reason);
 		log_add(s->log, s->verdict == VERDICT_PASS ? LOG_GOOD : LOG_BAD, "%s: %s%s%s",
-			ev->run->scenario->name, verdict_name(s->verdict), *s->reason ? ": " : "",
+			ev->scenario, verdict_name(s->verdict), *s->reason ? ": " : "",
 			s->reason);
 		break;
 	}

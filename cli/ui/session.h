@@ -3,7 +3,7 @@
 #ifndef TAGSCOPE_UI_SESSION_H
 #define TAGSCOPE_UI_SESSION_H
 
-#include "log.h"
+#include "ui/log.h"
 #include "run/runner.h"
 
 enum session_phase {
@@ -15,8 +15,8 @@ enum session_phase {
 
 struct session_result {
 	unsigned int step;
-	bool ok;
-	char *text, *detail;	/* detail: NULL if ok */
+	bool ok, skipped;	/* both: it could not be had here */
+	char *text, *detail;	/* detail: NULL if ok, but the reason if skipped */
 };
 
 struct session_measure {
@@ -41,7 +41,7 @@ struct session {
 
 	struct session_result *results;
 	size_t nr_results;
-	unsigned int passed, failed;
+	unsigned int passed, failed, skipped;
 	struct session_measure *measures;
 	size_t nr_measures;
 

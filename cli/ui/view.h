@@ -7,10 +7,10 @@
 #ifndef TAGSCOPE_UI_VIEW_H
 #define TAGSCOPE_UI_VIEW_H
 
-#include "keys.h"
-#include "model.h"
-#include "screen.h"
-#include "session.h"
+#include "ui/keys.h"
+#include "ui/model.h"
+#include "ui/screen.h"
+#include "ui/session.h"
 
 /* Smaller than this nothing fits. */
 #define MIN_ROWS 16
@@ -94,8 +94,5 @@ void text_fit(struct list *l, int64_t count, int rows);
 int block_lines(struct ui *ui, struct rect r);
 /* What a page is used for, in words; in buf. */
 const char *page_use(const struct page_row *row, char *buf, size_t size);
-
-/* Number of the letter in STATE_LETTERS, -1: none. */
-int letter_number(char letter);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 const char *page_use(const struct page_row *row, char *buf, size_t size)
 {
@@ -84,7 +84,7 @@ int block_lines(struct ui *ui, struct rect r)
 	data_end = f->data_base + f->data_pages * ui->model.page_size;
 	text = state_letter_text(f->block.letter);
 	x = r.x + screen_printf(y, r.x, r.w, PAINT_BOLD, "block %" PRId64 "  ", f->number);
-	n = letter_number(f->block.letter);
+	n = state_letter_number(f->block.letter);
 	x += screen_printf(y, x, r.x + r.w - x, n < 0 ? (int)PAINT_PLAIN : (int)PAINT_FREE + n,
 			   "%c %s", f->block.letter, text ? text : "?");
 	if (f->block.letter == BLOCK_RESERVED || f->block.tagged)

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 #define NAME_COLS 19
 #define VALUE_COLS 12
@@ -13,13 +13,16 @@ static void draw_counter(struct ui *ui, int y, struct rect r, size_t i, bool her
 {
 	const struct model *m = &ui->model;
 	int x = r.x + NAME_COLS + VALUE_COLS + RATE_COLS + 1, w = r.x + r.w - x;
-	bool gauge = model_is_gauge(i);
+	bool gauge = model_is_gauge(m, i);
+	uint64_t now;
 	uint64_t v[HISTORY], sum = 0;
-	char rate[32] = "";
+	char rate[32] = "", value[32] = "-";
 	size_t n;
 
 	if (w > HISTORY)
 		w = HISTORY;
+	if (state_counter_get(&m->now, i, &now))
+		snprintf(value, sizeof(value), "%" PRIu64, now);
 	n = model_history(m, i, v, w > 0 ? (size_t)w : 0);
 	/* Over the last second, or the last refresh if they are slower. */
 	if (!gauge && n) {
@@ -35,13 +38,14 @@ static void draw_counter(struct ui *ui, int y, struct rect r, size_t i, bool her
 	screen_fill(y, r.x, NAME_COLS + VALUE_COLS + RATE_COLS, here ? PAINT_PLAIN | PAINT_CURSOR :
 								      PAINT_PLAIN);
 	screen_printf(y, r.x, r.w, here ? PAINT_PLAIN | PAINT_CURSOR : PAINT_PLAIN,
-		      "%-*s%*" PRIu64 "%*s", NAME_COLS, state_counters[i].name, VALUE_COLS,
-		      state_counter_value(&m->now, &state_counters[i]), RATE_COLS, rate);
+		      "%-*.*s%*s%*s", NAME_COLS, NAME_COLS - 1, state_counter_name(&m->now, i),
+		      VALUE_COLS, value, RATE_COLS, rate);
 	screen_sparkline(y, x + w - (int)n, gauge ? PAINT_RESERVED : PAINT_WARN, v, (int)n, 0);
 }
 
 static void counters_draw(struct ui *ui, struct rect r)
 {
+	const struct state_summary *s = &ui->model.now;
 	struct list *l = &ui->list[VIEW_COUNTERS];
 	int rows = r.h - 2;
 
@@ -49,11 +53,12 @@ static void counters_draw(struct ui *ui, struct rect r)
 		      "%-*s%*s%*s history, a column each %.2g s (rising: by how much)",
 		      NAME_COLS, "counter", VALUE_COLS, "now", RATE_COLS, "rate",
 		      ui->interval_ms / 1000.0);
-	list_fit(l, (int64_t)nr_state_counters, rows);
+	list_fit(l, (int64_t)state_counters_of(s), rows);
 	for (int i = 0; i < rows && l->top + i < l->count; i++)
 		draw_counter(ui, r.y + 1 + i, r, (size_t)(l->top + i), l->at == l->top + i);
 	screen_printf(r.y + r.h - 1, r.x, r.w, PAINT_DIM, "%s: %s   (%" PRId64 " of %" PRId64 ")",
-		      state_counters[l->at].name, state_counters[l->at].text, l->at + 1, l->count);
+		      state_counter_name(s, (size_t)l->at), state_counter_text(s, (size_t)l->at),
+		      l->at + 1, l->count);
 }
 
 static bool counters_act(struct ui *ui, enum action action)

@@ -2,7 +2,7 @@
 /* Every key there is, from the table of keys. */
 #include <stdio.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 #define KEYS_COLS 17
 

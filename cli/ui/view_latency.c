@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 static const char *const titles[2] = {
 	[STATE_RESERVE_LATENCY] = "reservations",

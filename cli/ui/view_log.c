@@ -2,7 +2,7 @@
 /* The log: what happened, and when. */
 #include <inttypes.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 static int paint_of(enum log_kind kind)
 {

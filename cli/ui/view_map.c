@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view.h"
+#include "ui/view.h"
 
 #define LABEL 9			/* "12345678 " */
 
@@ -75,12 +75,12 @@ static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *
 	}
 	paint = (int)PAINT_FREE + state;
 	letter[0] = STATE_LETTERS[state];
-	if (state == letter_number(BLOCK_FREE))
+	if (state == state_letter_number(BLOCK_FREE))
 		letter[0] = '.';
 	if (ui->letters || letter[0] == '.') {
 		if (all && ui->letters && letter[0] != '.')
 			flags |= PAINT_STRONG;
-	} else if (cell->blocks == 1 && state == letter_number(BLOCK_RESERVED)) {
+	} else if (cell->blocks == 1 && state == state_letter_number(BLOCK_RESERVED)) {
 		/* How full of tags. */
 		uint64_t full = STATE_DATA_PER_TAG * ui->model.now.block_pages;
 
@@ -100,7 +100,7 @@ static void draw_legend(struct ui *ui, int y, int x, int w)
 		/* Of the other policy. */
 		if (STATE_LETTERS[i] == BLOCK_CACHED && !strcmp(s->policy, "cma"))
 			continue;
-		if (i == letter_number(BLOCK_FREE))
+		if (i == state_letter_number(BLOCK_FREE))
 			x += screen_text(y, x, end - x, PAINT_FREE + i, ".");
 		else if (ui->letters)
 			x += screen_printf(y, x, end - x, PAINT_FREE + i, "%c", STATE_LETTERS[i]);

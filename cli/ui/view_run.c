@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "output/format.h"
-#include "view.h"
+#include "ui/view.h"
 
 /* Text that grows downwards, of which a part is in the window. */
 struct page {
@@ -72,8 +72,8 @@ static void results(const struct session *s, struct page *p, bool failed_only)
 		if (!failed_only && r->step != step)
 			para(p, 0, PAINT_DIM, "step %u", r->step);
 		step = r->step;
-		para(p, 2, r->ok ? PAINT_GOOD : PAINT_BAD, "%s %s", r->ok ? "ok    " : "NOT OK",
-		     r->text ? r->text : "");
+		para(p, 2, r->skipped ? PAINT_WARN : r->ok ? PAINT_GOOD : PAINT_BAD, "%s %s",
+		     r->skipped ? "skip  " : r->ok ? "ok    " : "NOT OK", r->text ? r->text : "");
 		if (r->detail)
 			para(p, 9, PAINT_PLAIN, "%s", r->detail);
 	}
@@ -89,8 +89,8 @@ static void verdict(const struct session *s, struct page *p)
 		    s->verdict == VERDICT_SKIP ? (int)PAINT_WARN : (int)PAINT_BAD;
 
 	para(p, 0, paint,
-	     "%s  %s: %u of %u expectations held, %u steps, %.1f s", words[s->verdict],
-	     session_scenario(s)->name, s->passed, s->passed + s->failed, s->step,
+	     "%s  %s: %u of %u expectations held, %u skipped, %u steps, %.1f s", words[s->verdict],
+	     session_scenario(s)->name, s->passed, s->passed + s->failed, s->skipped, s->step,
 	     (double)s->ns / 1e9);
 	if (*s->reason)
 		para(p, 2, PAINT_PLAIN, "%s", s->reason);
@@ -140,8 +140,8 @@ static void put_all(const struct session *s, struct page *p)
 		     "It runs through; s makes it wait at each step.");
 		break;
 	case SESSION_RUNNING:
-		para(p, 0, PAINT_BOLD, "%u expectations held, %u did not, up to step %u", s->passed,
-		     s->failed, s->step);
+		para(p, 0, PAINT_BOLD, "%u expectations held, %u did not, %u were skipped, up to step %u",
+		     s->passed, s->failed, s->skipped, s->step);
 		results(s, p, false);
 		measures(s, p);
 		what_it_is(s, p);

@@ -18,7 +18,7 @@ boot() {
 	shift
 	n=$((n + 1))
 	echo "    # Subtest: $name"
-	"$top/scripts/vm" --quiet --no-stdin --no-tty --timeout 2400 "$@" </dev/null 2>"$tmp/err" |
+	"$top/scripts/vm" --quiet --no-stdin --no-tty --fair-timeout 2400 "$@" </dev/null 2>"$tmp/err" |
 		sed 's/^/    /' || rc=$?
 	# Status 4 is that all was skipped, which the results within tell.
 	if ((rc == 0 || rc == 4)); then

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -44,7 +45,7 @@ static void passes(struct run *r)
 	expect_str(r, param_str(r, "word"), param_bool(r, "flag") ? "b" : "a", "the word fits the flag");
 	printf("a line on stdout\n\ttab\001\nwithout an end");
 }
-BEHAVIOUR(passes, "passes", 10,
+BEHAVIOUR(passes, "passes", 60,
 	  .params = PARAMS(P_UINT("n", "3", 1, 9, "a number"),
 			   P_SIZE("size", "4K", 4096, 1 << 30, "a size"),
 			   P_BOOL("flag", "no", "a flag"), P_ENUM("word", "a", "a|b", "a word")));
@@ -58,7 +59,7 @@ static void fails(struct run *r)
 	expect_str(r, "x", "y", "x is y");
 	expect(r, errno == -1, "a condition");
 }
-BEHAVIOUR(fails, "fails", 10);
+BEHAVIOUR(fails, "fails", 60);
 
 static void requires(struct run *r)
 {
@@ -66,7 +67,7 @@ static void requires(struct run *r)
 	require(r, false, "this does not");
 	expect(r, true, "never said");
 }
-BEHAVIOUR(requires, "requires", 10);
+BEHAVIOUR(requires, "requires", 60);
 
 /* Not a constant, of which the compiler would complain. */
 static volatile int *volatile nowhere = (volatile int *)0x18;
@@ -77,21 +78,21 @@ static void crashes(struct run *r)
 	*nowhere = 1;
 	expect(r, true, "never said");
 }
-BEHAVIOUR(crashes, "crashes", 10);
+BEHAVIOUR(crashes, "crashes", 60);
 
 static void aborts(struct run *r)
 {
 	expect(r, true, "before the abort");
 	abort();
 }
-BEHAVIOUR(aborts, "aborts", 10);
+BEHAVIOUR(aborts, "aborts", 60);
 
 static void exits(struct run *r)
 {
 	expect(r, true, "before the exit");
 	exit(0);
 }
-BEHAVIOUR(exits, "exits", 10);
+BEHAVIOUR(exits, "exits", 60);
 
 static void hangs(struct run *r)
 {
@@ -100,19 +101,19 @@ static void hangs(struct run *r)
 	for (;;)
 		pause();
 }
-BEHAVIOUR(hangs, "hangs", 2);
+BEHAVIOUR(hangs, "hangs", 10);
 
 static void says_nothing(struct run *r)
 {
 	note(r, "nothing is checked");
 }
-BEHAVIOUR(says_nothing, "says-nothing", 10);
+BEHAVIOUR(says_nothing, "says-nothing", 60);
 
 static void skips(struct run *r)
 {
 	skip(r, "there is no %s here", "moon");
 }
-BEHAVIOUR(skips, "skips", 10);
+BEHAVIOUR(skips, "skips", 60);
 
 static void bails(struct run *r)
 {
@@ -120,20 +121,20 @@ static void bails(struct run *r)
 	errno = ENOSPC;
 	bail_errno(r, "writing the file");
 }
-BEHAVIOUR(bails, "bails", 10);
+BEHAVIOUR(bails, "bails", 60);
 
 static void wrong_param(struct run *r)
 {
 	expect(r, true, "before");
 	param_u64(r, "undeclared");
 }
-BEHAVIOUR(wrong_param, "wrong-param", 10);
+BEHAVIOUR(wrong_param, "wrong-param", 60);
 
 static void needs_kvm_and_more(struct run *r)
 {
 	expect(r, false, "never run");
 }
-BEHAVIOUR(needs_kvm_and_more, "needs-memory", 10, .min_memory = 1ULL << 60);
+BEHAVIOUR(needs_kvm_and_more, "needs-memory", 60, .min_memory = 1ULL << 60);
 
 static void probes(struct run *r)
 {
@@ -149,7 +150,7 @@ static void probes(struct run *r)
 	/* Handlers are as before: this would be a crash of the scenario. */
 	expect(r, probe_load(p).signal == 0, "and after that a load works again");
 }
-BEHAVIOUR(probes, "probes", 10);
+BEHAVIOUR(probes, "probes", 60);
 
 static void patterns(struct run *r)
 {
@@ -167,7 +168,7 @@ static void patterns(struct run *r)
 	expect(r, m.count == 1 && m.offset == 800 && m.got == a[100] && !m.is_tag,
 	       "one wrong bit is found, and where");
 }
-BEHAVIOUR(patterns, "patterns", 10);
+BEHAVIOUR(patterns, "patterns", 60);
 
 /* ---- Roles ------------------------------------------------------------------ */
 
@@ -202,7 +203,7 @@ static void be_user(struct run *r, void *arg)
 	measure(r, "uid", "1", (double)s->uid);
 	expect(r, true, "the user can say things");
 	gate_open(s->hello);
-	if (!gate_wait(s->bye, 5000))
+	if (!gate_wait(s->bye, 30000))
 		bail(r, "the gate stays closed");
 }
 
@@ -215,7 +216,7 @@ static void roles(struct run *r)
 	s->bye = gate_new(r);
 	expect(r, !gate_wait(s->hello, 10), "a closed gate is closed");
 	c = role_spawn(r, &user, be_user, s);
-	require(r, gate_wait(s->hello, 5000), "the user opened the gate");
+	require(r, gate_wait(s->hello, 30000), "the user opened the gate");
 	expect(r, role_wait(r, c, 20).timed_out, "the user still runs");
 	expect_eq_u64(r, s->uid, geteuid() ? geteuid() : 1000, "the user is an ordinary one");
 	if (!geteuid())
@@ -224,10 +225,10 @@ static void roles(struct run *r)
 	expect_range(r, s->files, 1, 1024, "the user may open 1024 files at most");
 	expect(r, s->random[0] != rnd(r), "the user has random numbers of its own");
 	gate_open(s->bye);
-	expect_role_done(r, c, 5000);
+	expect_role_done(r, c, 30000);
 	expect_eq_u64(r, (uint64_t)role_wait(r, c, 0).status, 0, "its status can be asked again");
 }
-BEHAVIOUR(roles, "roles", 20, .roles = ROLES(&user));
+BEHAVIOUR(roles, "roles", 60, .roles = ROLES(&user));
 
 static void ask_for_more(struct run *r, void *arg)
 {
@@ -241,10 +242,10 @@ static void denied_role(struct run *r)
 {
 	struct child *c = role_spawn(r, &user, ask_for_more, NULL);
 
-	role_wait(r, c, 5000);
+	role_wait(r, c, 30000);
 	expect(r, true, "never said");
 }
-BEHAVIOUR(denied_role, "denied-role", 10, .kind = SCENARIO_ADVERSARY,
+BEHAVIOUR(denied_role, "denied-role", 60, .kind = SCENARIO_ADVERSARY,
 	  .syscalls = SYSCALLS("memfd_create"), .roles = ROLES(&user));
 
 static void denied_self(struct run *r)
@@ -253,7 +254,7 @@ static void denied_self(struct run *r)
 	syscall(SYS_getcwd, NULL, 0);
 	expect(r, true, "never said");
 }
-BEHAVIOUR(denied_self, "denied-self", 10, .kind = SCENARIO_ADVERSARY,
+BEHAVIOUR(denied_self, "denied-self", 60, .kind = SCENARIO_ADVERSARY,
 	  .syscalls = SYSCALLS("memfd_create"), .roles = ROLES(&user));
 
 static void do_crash(struct run *r, void *arg)
@@ -273,15 +274,15 @@ static void role_crashes(struct run *r)
 		bail_errno(r, "waitid");
 	expect(r, true, "the scenario did not look");
 }
-BEHAVIOUR(role_crashes, "role-crashes", 10, .roles = ROLES(&user));
+BEHAVIOUR(role_crashes, "role-crashes", 60, .roles = ROLES(&user));
 
 static void role_crash_seen(struct run *r)
 {
 	struct child *c = role_spawn(r, &user, do_crash, NULL);
 
-	expect_eq_u64(r, (uint64_t)role_wait(r, c, 5000).signal, SIGSEGV, "the role died of SIGSEGV");
+	expect_eq_u64(r, (uint64_t)role_wait(r, c, 30000).signal, SIGSEGV, "the role died of SIGSEGV");
 }
-BEHAVIOUR(role_crash_seen, "role-crash-seen", 10, .roles = ROLES(&user));
+BEHAVIOUR(role_crash_seen, "role-crash-seen", 60, .roles = ROLES(&user));
 
 static void hang_for_ever(struct run *r, void *arg)
 {
@@ -328,7 +329,7 @@ static void orphans(struct run *r)
 	FILE *f;
 
 	role_spawn(r, &hanger, hang_for_ever, NULL);
-	expect_role_done(r, c, 5000);
+	expect_role_done(r, c, 30000);
 	f = append_to(path);
 	if (!f)
 		bail_errno(r, "%s", path);
@@ -339,7 +340,7 @@ static void orphans(struct run *r)
 	if (param_bool(r, "hang"))
 		hang_for_ever(r, NULL);
 }
-BEHAVIOUR(orphans, "orphans", 5, .roles = ROLES(&free_role, &hanger),
+BEHAVIOUR(orphans, "orphans", 10, .roles = ROLES(&free_role, &hanger),
 	  .params = PARAMS(P_STRING("file", "/dev/null", "where to write the numbers"),
 			   P_BOOL("crash", "no", "die of SIGKILL"),
 			   P_BOOL("hang", "no", "do not end")));
@@ -350,7 +351,7 @@ static void role_skips(struct run *r)
 	role_kill(r, role_spawn(r, &hanger, hang_for_ever, NULL));
 	expect(r, true, "a role that hangs can be killed");
 }
-BEHAVIOUR(role_skips, "role-killed", 10, .roles = ROLES(&hanger));
+BEHAVIOUR(role_skips, "role-killed", 60, .roles = ROLES(&hanger));
 
 static void do_bail(struct run *r, void *arg)
 {
@@ -364,10 +365,10 @@ static void role_bails(struct run *r)
 
 	expect(r, true, "before");
 	c = role_spawn(r, &user, do_bail, NULL);
-	role_wait(r, c, 5000);
+	role_wait(r, c, 30000);
 	expect(r, true, "never said");
 }
-BEHAVIOUR(role_bails, "role-bails", 10, .roles = ROLES(&user));
+BEHAVIOUR(role_bails, "role-bails", 60, .roles = ROLES(&user));
 
 /* Its own stderr, and that of a program it starts. */
 static void grumbles(struct run *r)
@@ -376,7 +377,21 @@ static void grumbles(struct run *r)
 	fprintf(stderr, "a complaint\n");
 	expect_eq_u64(r, (uint64_t)system("echo one of a child >&2"), 0, "the child ends well");
 }
-BEHAVIOUR(grumbles, "grumbles", 10);
+BEHAVIOUR(grumbles, "grumbles", 60);
+
+/* Every byte, and then what is text. */
+static void babbles(struct run *r)
+{
+	for (int c = 1; c < 256; c++)
+		if (c != '\n')
+			putchar(c);
+	printf("\n\xe2\x82 \xc0\xaf \xed\xa0\x80 \xef\xbf\xbf \xf4\x90\x80\x80 \xc3");
+	printf("\n\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n");
+	note(r, "a note with \xff and \033");
+	expect(r, false, "a result with \xff and \x01 and \xc3\xa9");
+}
+BEHAVIOUR(babbles, "babbles", 60,
+	  .params = PARAMS(P_STRING("text", "", "shown with the results")));
 
 static void floods(struct run *r)
 {
@@ -385,7 +400,72 @@ static void floods(struct run *r)
 	for (int i = 0; i < 2000; i++)
 		printf("output %d\n", i);
 }
-BEHAVIOUR(floods, "floods", 30);
+BEHAVIOUR(floods, "floods", 60);
+
+static void skips_a_result(struct run *r)
+{
+	expect(r, true, "this holds");
+	skip_result(r, "no moon, #1", "the tide is in at %d", 12);
+	expect(r, !param_bool(r, "fail"), "this holds, too");
+}
+BEHAVIOUR(skips_a_result, "skips-result", 60,
+	  .params = PARAMS(P_BOOL("fail", "no", "the other result fails")));
+
+static void skips_each_result(struct run *r)
+{
+	skip_result(r, "no moon", "the tide is in");
+}
+BEHAVIOUR(skips_each_result, "skips-each", 60);
+
+/* The test makes these in its working directory. */
+static void changes(struct run *r)
+{
+	const char *end = param_str(r, "end");
+
+	/* Not by kernel_write(), which would complain of one of them. */
+	expect_eq_u64(r, (uint64_t)system("echo new >setting; echo other >choice; echo 1 >setting-2"),
+		      0, "settings are changed");
+	if (param_bool(r, "spoil"))
+		expect_eq_u64(r, (uint64_t)system("rm choice && mkdir choice"), 0, "one is spoilt");
+	step(r, "They are changed.");
+	if (!strcmp(end, "kill"))
+		raise(SIGKILL);
+	if (!strcmp(end, "skip"))
+		skip(r, "skipped after the change");
+	while (!strcmp(end, "hang"))
+		pause();
+}
+BEHAVIOUR(changes, "changes", 10,
+	  .save_restore = SETTINGS({ "setting*" }, { "choice" },
+				   { "missing", SETTING_OPTIONAL }),
+	  .params = PARAMS(P_ENUM("end", "well", "well|kill|hang|skip", "how it ends"),
+			   P_BOOL("spoil", "no", "one of them takes no value any more")));
+
+static void changes_undeclared(struct run *r)
+{
+	expect(r, true, "before");
+	/* Not there, and not declared: the latter counts. */
+	kernel_write(r, "/proc/sys/vm/no-such-file", "1");
+	expect(r, false, "never said");
+}
+BEHAVIOUR(changes_undeclared, "changes-undeclared", 60,
+	  .save_restore = SETTINGS({ "/proc/sys/vm/*/*", SETTING_OPTIONAL }));
+
+static void spoils_the_machine(struct run *r)
+{
+	expect(r, true, "it may");
+}
+BEHAVIOUR(spoils_the_machine, "spoils", 60, .needs = NEED_DISPOSABLE);
+
+/* On a folder of the test's, in its working directory. */
+static void mounts(struct run *r)
+{
+	if (access("mount-point", F_OK))
+		skip(r, "there is no mount-point");
+	expect_eq_u64(r, (uint64_t)mount("left", "mount-point", "tmpfs", 0, NULL), 0,
+		      "it can mount something");
+}
+BEHAVIOUR(mounts, "mounts", 60, .needs = NEED_ROOT);
 
 static void sets_switch(struct run *r)
 {
@@ -395,5 +475,5 @@ static void sets_switch(struct run *r)
 	if (param_bool(r, "crash"))
 		raise(SIGKILL);
 }
-BEHAVIOUR(sets_switch, "sets-switch", 10,
+BEHAVIOUR(sets_switch, "sets-switch", 60,
 	  .params = PARAMS(P_BOOL("crash", "no", "die of SIGKILL")));

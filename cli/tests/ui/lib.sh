@@ -44,7 +44,7 @@ start() {
 	chmod +x "$dir/go"
 	"${tm[@]}" new-session -d -x "${size%x*}" -y "${size#*x}" -- "$dir/go" \
 		TERM=screen-256color LC_ALL=C.UTF-8 TAGSCOPE_DEBUGFS="$fx" \
-		ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0" "${env[@]}" "$TS_TEST" "$@"
+		ASAN_OPTIONS=detect_leaks=0 "${env[@]}" "$TS_TEST" "$@"
 	"${tm[@]}" set-option -g status off
 	"${tm[@]}" resize-window -x "${size%x*}" -y "${size#*x}"
 }

@@ -2,15 +2,17 @@
 /* What scenarios need, and whether it is here. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "run/needs.h"
+#include "scenario/needs.h"
 
 static bool no(char *why, size_t size, const char *text)
 {
@@ -45,6 +47,8 @@ const char *need_text(enum need need)
 		return "userfaultfd";
 	case NEED_SMP:
 		return "two CPUs";
+	case NEED_DISPOSABLE:
+		return "a disposable machine";
 	}
 	return "?";
 }
@@ -182,6 +186,54 @@ bool have_uffd(char *why, size_t size)
 	return true;
 }
 
+bool have_disposable(char *why, size_t size)
+{
+	const char *env = getenv("TAGSCOPE_DISPOSABLE");
+	char line[4096] = "", *save;
+	FILE *f = fopen("/proc/cmdline", "re");
+
+	if (f && !fgets(line, sizeof(line), f))
+		*line = '\0';
+	if (f)
+		fclose(f);
+	for (char *w = strtok_r(line, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
+		if (!strcmp(w, "tagscope.disposable"))
+			return true;
+	return (env && !strcmp(env, "1")) ||
+	       no(why, size,
+		  "what it does to the machine cannot be undone; where that does not matter: TAGSCOPE_DISPOSABLE=1");
+}
+
+bool machine_is_disposable(void)
+{
+	char why[256];
+
+	return have_disposable(why, sizeof(why));
+}
+
+/*
+ * A file that a scenario changes and the kernel does not have: then the scenario is about
+ * something that is not there.
+ */
+static bool settings_there(const struct setting *s, char *why, size_t size)
+{
+	for (; s && s->path; s++) {
+		glob_t g;
+		int err;
+
+		if (s->flags & SETTING_OPTIONAL)
+			continue;
+		err = glob(s->path, 0, NULL, &g);
+		if (!err)
+			globfree(&g);
+		if (err) {
+			snprintf(why, size, "this kernel has no %s", s->path);
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool need_met(enum need need, char *why, size_t size)
 {
 	struct state_summary s;
@@ -219,6 +271,8 @@ static bool need_met(enum need need, char *why, size_t size)
 	case NEED_SMP:
 		return sysconf(_SC_NPROCESSORS_ONLN) > 1 ||
 		       no(why, size, "there is one CPU only");
+	case NEED_DISPOSABLE:
+		return have_disposable(why, size);
 	}
 	return no(why, size, "a need that this tagscope does not know");
 }
@@ -246,6 +300,8 @@ bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_
 	for (unsigned int bit = 1; bit && bit <= needs; bit <<= 1)
 		if ((needs & bit) && !need_met((enum need)bit, why, size))
 			return false;
+	if (!settings_there(s->save_restore, why, size))
+		return false;
 	if (s->min_memory) {
 		if (sysinfo(&si)) {
 			snprintf(why, size, "sysinfo: %s", strerror(errno));
