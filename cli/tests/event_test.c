@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 #include "base/text.h"
 #include "event/reader.h"
@@ -484,4 +484,3 @@ TEST(a_line_without_end)
 	EXPECT_STREQ("line 2: longer than any event", why);
 	fclose(f);
 }
-

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 #include "kernel/state_parse.h"
 #include "kernel/state_source.h"
