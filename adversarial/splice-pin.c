@@ -19,11 +19,12 @@ static unsigned int nr_pipes;
 /* Returns how many pages from this offset go into a pipe of their own. */
 static size_t splice_pages(struct run *r, int fd, off_t offset, size_t pages)
 {
-	int *p = pipes[nr_pipes];
 	ssize_t bytes;
+	int *p;
 
 	if (nr_pipes == MAX_PIPES)
 		return 0;
+	p = pipes[nr_pipes];
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK))
 		bail_errno(r, "pipe");
 	nr_pipes++;

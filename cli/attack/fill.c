@@ -35,7 +35,7 @@ static uint64_t room(struct run *r, const struct memory *m)
 
 size_t room_pages(struct run *r)
 {
-	struct memory m;
+	struct memory m = { 0 };
 	uint64_t pages;
 
 	/* What is on its way through per-CPU lists is missing only for a moment. */
