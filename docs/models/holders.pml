@@ -4,8 +4,9 @@
  * which they move a folio (tag_hold_isolate(), tag_unhold()), and compare the
  * folio's count with what they know (tag_folio_held()).
  *
- * Three tasks move the folio F and look at it, each several times. Another holds a
- * reference and drops it, sometimes.
+ * Three tasks move the folio F and look at it, each twice; or get a reference by
+ * get_user_pages(), of which they tell first, in another list, with a lock of its
+ * own. Somebody else has a reference for a while.
  *
  * Verified: "held by others" is said only if somebody else had a reference while it
  * was looked; a folio that somebody else holds all the time is never called free; in
@@ -23,6 +24,8 @@ byte listed;			/* entries of F in the list */
 bool isolated;			/* not on the LRU */
 bool locked;			/* the lock of the list */
 bool seen_pinned[NT];		/* since a task began to look, it was pinned */
+byte expected;			/* entries of those who use get_user_pages() */
+byte told;			/* how many there have been so far */
 byte finished;
 
 inline lock()
@@ -86,24 +89,40 @@ inline put_back()
 /* tag_page_held(): the page need not be mapped here, so that a reference is taken. */
 inline look()
 {
-	atomic { seen_pinned[me] = pinned };
+	atomic {
+		seen_pinned[me] = pinned;
+		before = told;
+		others = expected
+	}
 #ifndef WRONG_LOOK_UNLOCKED
 	lock();
 #endif
 	refs++;
 	known = listed;
-	held = refs > 2 + known;
+	held = refs > 2 + known + others;
 	refs--;
 #ifndef WRONG_LOOK_UNLOCKED
 	unlock();
 #endif
+	/* Somebody may have got a reference after they were counted. */
+#ifdef WRONG_COUNT_AGAIN
+	held = held && expected <= others;
+#else
+	held = held && told == before;
+#endif
 	assert(!held || seen_pinned[me]);
-	atomic { held = false; known = 0; seen_pinned[me] = false }
+	d_step {
+		held = false;
+		known = 0;
+		before = 0;
+		others = 0;
+		seen_pinned[me] = false
+	}
 }
 
 proctype task(byte me)
 {
-	byte round, known;
+	byte round, known, others, before;
 	bool mine, held;
 
 	do
@@ -116,6 +135,11 @@ proctype task(byte me)
 		   :: mine -> put_back(); mine = false
 		   :: else
 		   fi
+		/* get_user_pages() and after */
+		:: atomic { expected++; told++ }
+		   refs++;
+		   refs--;
+		   expected--
 		:: look()
 		fi
 	od;
