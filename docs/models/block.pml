@@ -4,7 +4,7 @@
  * several tasks together; joined and left by users without a lock; released by
  * the last one; its pages claimed when they are freed meanwhile.
  *
- * A block of NS pages stores the tags of ND data pages. NT tasks map a data
+ * A block of NPAGES pages stores the tags of NDATA data pages. NT tasks map a data
  * page, find storage for it, use its tags, and unmap it; whoever unmaps it last
  * frees it. Another program uses the pages of the block for data, and sometimes
  * pins them.
@@ -18,9 +18,9 @@
  */
 
 #define NT 3
-#define ND 2
-#define NS 2
-#define ALL ((1 << NS) - 1)
+#define NDATA 2
+#define NPAGES 2
+#define ALL ((1 << NPAGES) - 1)
 #ifndef ROUNDS
 #define ROUNDS 1		/* how often each task does all this */
 #endif
@@ -43,15 +43,15 @@ byte emptying;			/* tasks that empty it, under the lock */
 bool locked;
 
 /* The pages of the block. */
-mtype:page where[NS] = BUDDY;
-byte ref[NS];
-bool mapped[NS];
-bool missed[NS];		/* freed while isolating: not for the allocator */
+mtype:page where[NPAGES] = BUDDY;
+byte ref[NPAGES];
+bool mapped[NPAGES];
+bool missed[NPAGES];		/* freed while isolating: not for the allocator */
 
 /* The data pages. */
-byte maps[ND];
-bool freeing[ND];
-bool flag[ND];			/* PG_mte_storage */
+byte maps[NDATA];
+bool freeing[NDATA];
+bool flag[NDATA];			/* PG_mte_storage */
 
 byte finished;
 
@@ -330,10 +330,10 @@ inline mark()
 	if
 	:: !((taken | moving) & 1) -> s = 0
 	:: !((taken | moving) & 2) && ((taken | moving) & 1) -> s = 1
-	:: else -> s = NS
+	:: else -> s = NPAGES
 	fi;
 	if
-	:: s < NS -> moving = moving | (1 << s)
+	:: s < NPAGES -> moving = moving | (1 << s)
 	:: else
 	fi
 }
@@ -341,10 +341,10 @@ inline mark()
 inline unmark()
 {
 	if
-	:: s < NS -> moving = moving & ~(1 << s)
+	:: s < NPAGES -> moving = moving & ~(1 << s)
 	:: else
 	fi;
-	s = NS
+	s = NPAGES
 }
 
 /* This task does not empty the block any more. Block lock held. */
@@ -456,7 +456,7 @@ inline reserve()
 
 proctype task(byte d)
 {
-	byte pass, s = NS, round;
+	byte pass, s = NPAGES, round;
 	bool ok, got, had, last, emptier;
 
 	do
@@ -465,8 +465,8 @@ proctype task(byte d)
 		atomic {
 			round++;
 			if
-			:: d == ND -> d = 0
-			:: d == ND -> d = 1
+			:: d == NDATA -> d = 0
+			:: d == NDATA -> d = 1
 			:: else
 			fi
 		}
@@ -514,14 +514,14 @@ proctype data()
 	:: round == DATA_ROUNDS -> break
 	:: else ->
 		round++;
-		s = NS;
+		s = NPAGES;
 		if
 		:: d_step { where[0] == BUDDY -> where[0] = DATA; s = 0 }
 		:: d_step { where[1] == BUDDY -> where[1] = DATA; s = 1 }
 		:: true		/* does without */
 		fi;
 		if
-		:: s < NS ->
+		:: s < NPAGES ->
 			d_step {
 				assert(!missed[s]);
 				assert(state != RESERVED);
@@ -573,7 +573,7 @@ init
 		/* Two of them share a page. */
 		run task(0);
 		run task(1);
-		run task(ND);
+		run task(NDATA);
 		run data()
 	}
 }
