@@ -13,6 +13,11 @@ enum verdict {
 };
 
 const char *verdict_name(enum verdict v);	/* "pass", "fail", "error", "skip" */
+/*
+ * Of several, seen[] by verdict: a failure if one failed; else an error if there was one;
+ * else a pass if one passed; else a skip.
+ */
+enum verdict verdict_of_all(const bool seen[VERDICT_SKIP + 1]);
 /* false: there is none of that name. */
 bool verdict_find(const char *name, enum verdict *v);
 

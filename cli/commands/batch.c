@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What "run" and "suite" share: see batch.h. */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -181,132 +178,69 @@ static void run_one(const struct run_options *opt, struct listener *l)
 	runner_free(rn);
 }
 
-/* Where results go: a stream, or memory until all of them are there. */
-struct output {
-	FILE *f;
-	char *text;	/* of the memory */
-	size_t len;
-	bool whole;
-};
-
-/* A new file beside that of this name, with the rights of any new file; -1, with errno. */
-static int temporary(const char *name, char *path, size_t size)
+int batch_begin(struct batch *ex, const struct command *cmd, struct report *rep)
 {
-	mode_t mask = umask(0);
-	int fd, err;
-
-	umask(mask);
-	if ((size_t)snprintf(path, size, "%s.XXXXXX", name) >= size) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0 && fchmod(fd, 0666 & ~mask)) {
-		err = errno;
-		close(fd);
-		unlink(path);
-		errno = err;
-		return -1;
-	}
-	return fd;
-}
-
-/*
- * Results of a format that is of use only as a whole get their file when they are complete:
- * whoever finds it can use it, however this ends. Until then there is none, lest an
- * older one be taken for it. 0 or -errno.
- */
-static int output_open(struct output *out, const struct batch *ex)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int fd;
-
-	/* What is no file, or the name of another, stays: a pipe, /dev/stdout. */
-	out->whole = ex->format && ex->format->whole &&
-		     (lstat(ex->output, &st) || S_ISREG(st.st_mode));
-	if (!out->whole) {
-		out->f = fopen(ex->output, "we");
-		return out->f ? 0 : -errno;
-	}
-	/* That it cannot be written is better known now than after hours. */
-	fd = temporary(ex->output, path, sizeof(path));
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	if (unlink(path) || (unlink(ex->output) && errno != ENOENT))
-		return -errno;
-	out->f = open_memstream(&out->text, &out->len);
-	return out->f ? 0 : -errno;
-}
-
-/* Give what is in memory its file. 0 or -errno. */
-static int output_keep(const struct output *out, const char *name)
-{
-	char path[PATH_MAX];
-	int fd = temporary(name, path, sizeof(path)), err = 0;
-	FILE *f;
-
-	if (fd < 0)
-		return -errno;
-	f = fdopen(fd, "w");
-	if (!f) {
-		err = -errno;
-		close(fd);
-	} else {
-		if (fwrite(out->text, 1, out->len, f) != out->len)
-			err = -errno;
-		if (fclose(f) && !err)
-			err = -errno;
-	}
-	if (!err && rename(path, name))
-		err = -errno;
-	if (err)
-		unlink(path);
-	return err;
-}
-
-/* 0 or -errno. */
-static int output_close(struct output *out, const char *name, bool complete)
-{
-	int err = fclose(out->f) ? -errno : 0;
-
-	if (out->whole && complete && !err)
-		err = output_keep(out, name);
-	free(out->text);
-	return err;
-}
-
-int batch_run(struct batch *ex, const struct command *cmd)
-{
-	struct report rep = { .format = ex->format, .out = stdout };
-	struct listener l = { .rep = &rep };
-	struct sigaction sa = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
-	struct output output = { .f = NULL };
-	bool complete = false;
-	sigset_t blocked;
 	uint32_t random;
-	int status, err;
+	int err = 0;
 
-	if (ex->output) {
-		err = output_open(&output, ex);
-		if (err) {
-			status = problem(cmd, EXIT_NOT_HERE, "cannot write to %s: %s", ex->output,
-					 strerror(-err));
-			goto out;
-		}
-		rep.out = output.f;
-	}
+	*rep = (struct report){ .format = ex->format, .out = stdout };
+	if (ex->output)
+		err = results_open(&ex->file, ex->output, ex->format && ex->format->whole);
+	if (err)
+		return problem(cmd, EXIT_NOT_HERE, "cannot write to %s: %s", ex->output,
+			       strerror(-err));
+	if (ex->output)
+		rep->out = ex->file.f;
 	if (!ex->have_seed) {
 		/* Short enough to type again. */
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			random = (uint32_t)now_ns();
 		ex->seed = random;
 	}
-	if (!rep.format)
-		rep.format = format_default(rep.out);
-	rep.color = ex->color && strcmp(ex->color, "auto") ? !strcmp(ex->color, "always") :
-							    color_wanted(rep.out);
+	if (!rep->format)
+		rep->format = format_default(rep->out);
+	rep->color = batch_color(ex, rep->out);
+	return EXIT_OK;
+}
+
+bool batch_color(const struct batch *ex, FILE *out)
+{
+	return ex->color && strcmp(ex->color, "auto") ? !strcmp(ex->color, "always") :
+							color_wanted(out);
+}
+
+struct run_options batch_options(const struct batch *ex, size_t i)
+{
+	return (struct run_options){
+		.params = &ex->runs[i],
+		.seed = ex->seed + (ex->per_round ? i / ex->per_round : 0),
+		.step_mode = ex->step_mode,
+		.time_limit_s = ex->time_limit_s,
+	};
+}
+
+int batch_end(struct batch *ex, const struct command *cmd, struct report *rep)
+{
+	bool complete = !report_end(rep);
+	int status = complete ? report_status(rep) : EXIT_FAILED;
+	int err = ex->file.f ? results_close(&ex->file, ex->output, complete) : 0;
+
+	if (err)
+		status = problem(cmd, EXIT_FAILED, "cannot write to %s: %s", ex->output,
+				 strerror(-err));
+	return status;
+}
+
+int batch_run(struct batch *ex, const struct command *cmd)
+{
+	struct sigaction sa = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	struct report rep;
+	struct listener l = { .rep = &rep };
+	sigset_t blocked;
+	int status = batch_begin(ex, cmd, &rep);
+
+	if (status)
+		goto out;
 	if (ex->step_mode && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
 		problem(cmd, 0, "there is no terminal to wait for keys on: going through without waiting");
 		ex->step_mode = false;
@@ -325,23 +259,15 @@ int batch_run(struct batch *ex, const struct command *cmd)
 								 isatty(STDERR_FILENO)),
 		       (unsigned int)ex->nr_runs);
 	for (size_t i = 0; i < ex->nr_runs && !interrupted; i++) {
-		struct run_options opt = {
-			.params = &ex->runs[i],
-			.seed = ex->seed + (ex->per_round ? i / ex->per_round : 0),
-			.step_mode = ex->step_mode,
-			.time_limit_s = ex->time_limit_s,
-		};
+		struct run_options opt = batch_options(ex, i);
 
 		run_one(&opt, &l);
 	}
 	progress_clear(&l.progress);
-	complete = !report_end(&rep);
-	status = complete && !interrupted ? report_status(&rep) : EXIT_FAILED;
+	status = batch_end(ex, cmd, &rep);
+	if (interrupted)
+		status = EXIT_FAILED;
 out:
-	err = output.f ? output_close(&output, ex->output, complete) : 0;
-	if (err)
-		status = problem(cmd, EXIT_FAILED, "cannot write to %s: %s", ex->output,
-				 strerror(-err));
 	batch_free(ex);
 	return status;
 }

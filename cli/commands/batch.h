@@ -5,6 +5,7 @@
 
 #include "commands/command.h"
 #include "output/format.h"
+#include "output/results_file.h"
 #include "run/runner.h"
 
 struct batch {
@@ -17,6 +18,7 @@ struct batch {
 	struct run_params *runs;	/* what to run, in order */
 	size_t nr_runs;
 	size_t per_round;		/* after so many the seed goes up by one; 0: never */
+	struct results_file file;	/* of output, while it is written */
 };
 
 #define BATCH_OPTIONS                                                        \
@@ -42,6 +44,16 @@ int batch_option(struct batch *ex, const struct command *cmd, int opt, const cha
 /* Add a run; its parameters are the defaults. NULL: out of memory, with a message. */
 struct run_params *batch_add(struct batch *ex, const struct command *cmd,
 			       const struct scenario *s);
+
+/*
+ * For who runs them elsewhere: choose seed, format and colours, and open the output, with
+ * *rep ready for its plan; then the options of run i; then close it all, which gives the
+ * exit status of what was reported. EXIT_OK, or an exit status with a message given.
+ */
+int batch_begin(struct batch *ex, const struct command *cmd, struct report *rep);
+struct run_options batch_options(const struct batch *ex, size_t i);
+int batch_end(struct batch *ex, const struct command *cmd, struct report *rep);
+bool batch_color(const struct batch *ex, FILE *out);
 
 /* Run all that was added; an exit status. Frees the runs. */
 int batch_run(struct batch *ex, const struct command *cmd);

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tagscope run */
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands/batch.h"
 #include "run/registry.h"
+#include "ui/live.h"
 #include "ui/ui.h"
 
 static const char help[] =
 	"Usage: tagscope run [options] SCENARIO [PARAMETER=VALUE]... [SCENARIO ...]\n\n"
 	"Runs scenarios, each in a process of its own.\n\n"
 	"  --step            wait for a key at each step (needs a terminal)\n"
-	"  --ui              in the terminal UI, beside the map of tag storage\n"
+	"  --ui              in the terminal UI, beside the map of tag storage; --output gets the\n"
+	"                    results besides\n"
 	BATCH_HELP
 	"  --help            this text\n\n"
 	"Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 error, 4 it was skipped.\n\n"
@@ -21,22 +24,53 @@ static const char help[] =
 	"  tagscope run mmap pages=512 layout=dense\n"
 	"  tagscope run --format json --output mmap.json --seed 7 mmap\n";
 
+static bool told_all(const struct report *rep)
+{
+	unsigned int told = 0;
+
+	for (size_t v = 0; v <= VERDICT_SKIP; v++)
+		told += rep->verdicts[v];
+	return told == rep->planned;
+}
+
+/*
+ * The terminal is the UI's; what the format makes of the runs goes to the file, if there is
+ * one, and then is what counts: the first run of each scenario.
+ */
 static int run_in_ui(const struct command *cmd, struct batch *ex)
 {
-	struct run_options run = { .params = ex->runs, .seed = ex->seed,
-				   .step_mode = true, .time_limit_s = ex->time_limit_s };
-	struct ui_options ui = { .run = &run, .interval_ms = 200,
-				 .color = color_wanted(stdout) };
-	int status;
+	struct ui_options ui = { .interval_ms = 200, .color = batch_color(ex, stdout) };
+	struct report rep;
+	int status, told;
 
-	if (ex->nr_runs != 1)
-		return usage_error(cmd, "--ui shows one scenario at a time");
-	if (!ex->have_seed)
-		run.seed = now_ns() & UINT32_MAX;
-	if (ex->color && strcmp(ex->color, "auto"))
-		ui.color = !strcmp(ex->color, "always");
-	status = ui_main(&ui);
-	batch_free(ex);
+	if (ex->format && !ex->output)
+		return usage_error(cmd, "with --ui, --format is for --output: the terminal is the UI's");
+	status = batch_begin(ex, cmd, &rep);
+	if (status)
+		return status;
+	if (ex->output) {
+		ui.tee = (struct session_tee){ report_event, &rep };
+		report_plan(&rep, (unsigned int)ex->nr_runs);
+	}
+	ui.runs = calloc(ex->nr_runs, sizeof(*ui.runs));
+	for (; ui.runs && ui.nr_runs < ex->nr_runs; ui.nr_runs++) {
+		struct run_options opt = batch_options(ex, ui.nr_runs);
+
+		ui.runs[ui.nr_runs] = live_new(&opt);
+		if (!ui.runs[ui.nr_runs])
+			break;
+	}
+	status = ui.nr_runs == ex->nr_runs ? ui_main(&ui) :
+					     problem(cmd, EXIT_NOT_HERE, "out of memory");
+	if (ex->output) {
+		told = batch_end(ex, cmd, &rep);
+		/* A signal is not in the file, and a UI that did not start neither. */
+		if (status <= VERDICT_SKIP && told_all(&rep))
+			status = told;
+	}
+	for (size_t i = 0; i < ui.nr_runs; i++)
+		live_free(ui.runs[i]);
+	free(ui.runs);
 	return status;
 }
 
@@ -91,8 +125,11 @@ static int run_run(const struct command *cmd, int argc, char **argv)
 			return s ? EXIT_NOT_HERE : EXIT_USAGE;
 		}
 	}
-	if (ui && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
-		return run_in_ui(cmd, &ex);
+	if (ui && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+		status = run_in_ui(cmd, &ex);
+		batch_free(&ex);
+		return status;
+	}
 	if (ui)
 		problem(cmd, 0, "not a terminal: going on as plain text");
 	return batch_run(&ex, cmd);

@@ -93,16 +93,10 @@ static int print_all(struct state *st)
 		return err;
 	printf("%-20s %s%s%s\n", "policy", s.policy, strcmp(s.reason, "-") ? ", because: " : "",
 	       strcmp(s.reason, "-") ? s.reason : "");
-	for (size_t i = 0; i < state_counters_of(&s); i++) {
-		uint64_t v;
-
-		if (state_counter_get(&s, i, &v))
-			printf("%-20s %-12" PRIu64 " %s\n", state_counter_name(&s, i), v,
-			       state_counter_text(&s, i));
-		else
-			printf("%-20s %-12s %s\n", state_counter_name(&s, i), "-",
-			       state_counter_text(&s, i));
-	}
+	for (size_t i = 0; i < state_counters_of(&s); i++)
+		printf("%-20s %-12s %s\n", state_counter_name(&s, i),
+		       state_counter_value(&s, i, size[0], sizeof(size[0])),
+		       state_counter_text(&s, i));
 	for (size_t i = 0; i < n && !err; i++) {
 		struct state_region *r = &regions[i];
 		struct map_line line = { .block = r->first_block };

@@ -36,13 +36,20 @@ static void on_signal(int sig)
 
 static int plain(const struct command *cmd, unsigned int interval, uint64_t count)
 {
-	static const char *const columns[] = { "available", "isolating", "reserved", "tagged",
-					       "busy",	    "foa",	 "replayed", "sigbus" };
+	static const struct {
+		const char *title, *counter;
+	} columns[] = {
+		{ "available", "blocks_available" }, { "isolating", "blocks_isolating" },
+		{ "reserved", "blocks_reserved" },   { "tagged", "reserved_pages" },
+		{ "busy", "reserve_busy" },	     { "foa", "foa_fault" },
+		{ "replayed", "foa_replayed" },	     { "sigbus", "foa_sigbus" },
+	};
 	const struct timespec pause = { interval / 1000, interval % 1000 * 1000000L };
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigset_t blocked, unblocked;
 	struct state_summary s;
 	struct state *st;
+	char value[32];
 	int status = EXIT_OK, err = state_open(&st);
 	uint64_t start = now_ns();
 
@@ -65,14 +72,14 @@ static int plain(const struct command *cmd, unsigned int interval, uint64_t coun
 		if (!(i % 20)) {
 			printf("%8s", "seconds");
 			for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
-				printf(" %10s", columns[c]);
+				printf(" %10s", columns[c].title);
 			putchar('\n');
 		}
-		printf("%8.1f %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64
-		       " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n",
-		       (double)(now_ns() - start) / 1e9, s.blocks_available, s.blocks_isolating,
-		       s.blocks_reserved, s.reserved_pages, s.reserve_busy, s.foa_fault,
-		       s.foa_replayed, s.foa_sigbus);
+		printf("%8.1f", (double)(now_ns() - start) / 1e9);
+		for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
+			printf(" %10s", state_counter_named(&s, columns[c].counter, value,
+							    sizeof(value)));
+		putchar('\n');
 		status = flushed(cmd, EXIT_OK);
 		if (status)
 			break;

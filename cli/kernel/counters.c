@@ -46,6 +46,23 @@ bool state_counter_get(const struct state_summary *s, size_t i, uint64_t *value)
 	return s->present & 1ULL << i;
 }
 
+const char *state_counter_value(const struct state_summary *s, size_t i, char *buf, size_t size)
+{
+	uint64_t value;
+
+	if (state_counter_get(s, i, &value))
+		snprintf(buf, size, "%" PRIu64, value);
+	else
+		snprintf(buf, size, "-");
+	return buf;
+}
+
+const char *state_counter_named(const struct state_summary *s, const char *name, char *buf,
+				size_t size)
+{
+	return state_counter_value(s, (size_t)state_counter_find(s, name), buf, size);
+}
+
 ssize_t state_counter_find(const struct state_summary *s, const char *name)
 {
 	for (size_t i = 0; i < state_counters_of(s); i++)

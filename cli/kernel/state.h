@@ -109,6 +109,11 @@ const char *state_counter_name(const struct state_summary *s, size_t i);
 const char *state_counter_text(const struct state_summary *s, size_t i);
 /* false: it is known, but this kernel does not offer it. */
 bool state_counter_get(const struct state_summary *s, size_t i, uint64_t *value);
+/* For people: "1717", or "-" for one that is not offered; in buf (32 bytes do). */
+const char *state_counter_value(const struct state_summary *s, size_t i, char *buf, size_t size);
+/* The same for a known one by its name. */
+const char *state_counter_named(const struct state_summary *s, const char *name, char *buf,
+				size_t size);
 /* Its number; -1: there is none of that name. */
 ssize_t state_counter_find(const struct state_summary *s, const char *name);
 /* Set or add it. false: not a name for a counter, or there are too many. */

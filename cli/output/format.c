@@ -71,11 +71,11 @@ int report_end(struct report *rep)
 
 int report_status(const struct report *rep)
 {
-	if (rep->verdicts[VERDICT_FAIL])
-		return VERDICT_FAIL;
-	if (rep->verdicts[VERDICT_ERROR])
-		return VERDICT_ERROR;
-	return rep->verdicts[VERDICT_PASS] ? VERDICT_PASS : VERDICT_SKIP;
+	bool seen[VERDICT_SKIP + 1];
+
+	for (size_t v = 0; v <= VERDICT_SKIP; v++)
+		seen[v] = rep->verdicts[v] != 0;
+	return verdict_of_all(seen);
 }
 
 const char *format_value(double value, char *buf, size_t size)

@@ -340,6 +340,24 @@ assert s["region"][1]["map"][0] == [64, 1, "f"], s["region"][1]["map"][0]
 assert sum(run[1] for r in s["region"] for run in r["map"]) == 100
 END
 ok "state: JSON" $?
+sed -i '/^swap_zero /d; /^foa_sigbus /d' "$dir/fix/summary" && echo "dropped 18446744073709551615" >>"$dir/fix/summary"
+run 0 "$t" state && says "swap_zero            -            (not offered by this kernel)" \
+	"dropped              18446744073709551615 (not known to this tagscope)"
+ok "state: counters of another kernel" $?
+run 0 "$t" state --json && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+s = json.load(open(sys.argv[1]))
+assert s["swap_zero"] is None and s["dropped"] == 2**64 - 1 and s["pin_moved"] == 1029
+END
+ok "state: the same as JSON" $?
+run 0 "$t" run --format json passes && python3 - "$dir/out" <<'END' 2>"$dir/err"
+import json, sys
+states = [e["state"] for e in map(json.loads, open(sys.argv[1])) if "state" in e]
+assert len(states) == 3 and all(s["dropped"] == 2**64 - 1 and s["foa_sigbus"] is None for s in states), states
+END
+ok "and in the events of a scenario" $?
+run 0 "$t" watch --plain --count 1 && [[ $(tail -n 1 "$dir/out") == *1025*- ]]
+ok "watch: what is absent is a dash" $?
 run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1010"
 ok "watch: lines" $?
 "$t" watch --plain --interval 60000 >"$dir/out" 2>"$dir/err" &

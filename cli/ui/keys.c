@@ -12,6 +12,8 @@ const struct binding bindings[] = {
 	{ ACT_STEP, 0, "begin the scenario; let the step go on that waits", "Space", { ' ' } },
 	{ ACT_STEP_MODE, 0, "wait at each step, or run through", "s", { 's' } },
 	{ ACT_START, 0, "run the scenario once more, when it has ended", "R", { 'R' } },
+	{ ACT_NEXT_RUN, 0, "the next of several runs", "]", { ']' } },
+	{ ACT_PREV_RUN, 0, "the one before", "[", { '[' } },
 	{ ACT_MAP, 0, "the map of tag storage", "1", { '1' } },
 	{ ACT_COUNTERS, 0, "counters and their recent history", "2", { '2' } },
 	{ ACT_LATENCY, 0, "how long reservations and replays of faults took", "3",

@@ -12,6 +12,7 @@
 
 #include <curses.h>
 
+#include "base/clock.h"
 #include "base/number.h"
 #include "ui/ui.h"
 #include "ui/view.h"
@@ -173,10 +174,14 @@ static void draw_top(struct ui *ui, int cols)
 	for (int v = 0; v < VIEW_BLOCK; v++) {
 		bool here = (int)ui->view == v || (ui->view >= VIEW_BLOCK && (int)ui->back == v);
 
-		if (v == VIEW_RUN && ui->session.phase == SESSION_NONE)
+		if (v == VIEW_RUN && ui->session->phase == SESSION_NONE)
 			continue;
 		x += screen_printf(1, x, cols - x, PAINT_PLAIN, "%d ", v + 1);
 		x += screen_text(1, x, cols - x, here ? PAINT_TAB : PAINT_PLAIN, views[v]->name);
+		if (v == VIEW_RUN && ui->nr_sessions > 1)
+			x += screen_printf(1, x, cols - x, PAINT_PLAIN, " %zu/%zu",
+					   (size_t)(ui->session - ui->sessions) + 1,
+					   ui->nr_sessions);
 		x += 3;
 	}
 	if (ui->view == VIEW_BLOCK || ui->view == VIEW_HELP)
@@ -188,7 +193,7 @@ static void draw_top(struct ui *ui, int cols)
 /* A message, or the keys that matter most just now. */
 static const char *bottom_line(const struct ui *ui)
 {
-	const struct session *s = &ui->session;
+	const struct session *s = ui->session;
 
 	if (*ui->message)
 		return ui->message;
@@ -199,7 +204,9 @@ static const char *bottom_line(const struct ui *ui)
 		return s->waiting ? "SPACE: take this step   s: run through   ?: help" :
 				    "The step is running ...   s: wait at steps   ?: help";
 	case SESSION_ENDED:
-		return "The scenario has ended   5: results   R: once more   q: leave";
+		return s + 1 < ui->sessions + ui->nr_sessions ?
+			"The scenario has ended   ]: the next   5: results   R: once more" :
+			"The scenario has ended   5: results   R: once more   q: leave";
 	case SESSION_NONE:
 		break;
 	}
@@ -242,7 +249,7 @@ static void draw(struct ui *ui)
 	body.h = rows - 3;
 	body.w = cols;
 	draw_top(ui, cols);
-	if (ui->session.phase != SESSION_NONE && !v->whole) {
+	if (ui->session->phase != SESSION_NONE && !v->whole) {
 		struct rect p = body;
 		bool beside = cols >= BESIDE_COLS;
 
@@ -273,7 +280,7 @@ static void set_interval(struct ui *ui, unsigned int ms)
 
 static void take_step(struct ui *ui)
 {
-	struct session *s = &ui->session;
+	struct session *s = ui->session;
 
 	switch (s->phase) {
 	case SESSION_READY:
@@ -299,9 +306,27 @@ static void take_step(struct ui *ui)
 	}
 }
 
+static void change_run(struct ui *ui, int by)
+{
+	size_t at = (size_t)(ui->session - ui->sessions);
+
+	if (ui->session->phase == SESSION_RUNNING) {
+		ui_say(ui, "%s still runs: q twice ends it, and all", ui->session->about->scenario);
+		return;
+	}
+	if (by < 0 ? !at : at + 1 >= ui->nr_sessions) {
+		ui_say(ui, by < 0 ? "there is no run before this" : "there is no run after this");
+		return;
+	}
+	ui->session += by;
+	map_mark(&ui->model.map);
+	memset(&ui->list[VIEW_RUN], 0, sizeof(ui->list[VIEW_RUN]));
+	ui_open(ui, VIEW_RUN);
+}
+
 static void quit(struct ui *ui)
 {
-	if (ui->session.phase == SESSION_RUNNING && !ui->quit_asked) {
+	if (ui->session->phase == SESSION_RUNNING && !ui->quit_asked) {
 		ui->quit_asked = true;
 		ui_say(ui, "the scenario still runs: q once more ends it");
 		return;
@@ -311,7 +336,7 @@ static void quit(struct ui *ui)
 
 static void global(struct ui *ui, enum action action)
 {
-	struct session *s = &ui->session;
+	struct session *s = ui->session;
 	int next;
 
 	switch (action) {
@@ -368,6 +393,10 @@ static void global(struct ui *ui, enum action action)
 		}
 		session_start(s);
 		ui_open(ui, s->phase == SESSION_ENDED ? VIEW_RUN : VIEW_MAP);
+		break;
+	case ACT_NEXT_RUN:
+	case ACT_PREV_RUN:
+		change_run(ui, action == ACT_NEXT_RUN ? 1 : -1);
 		break;
 	case ACT_PAUSE:
 		ui->paused = !ui->paused;
@@ -516,8 +545,8 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 
 	while (!ui->quit && !stopped) {
 		struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
-					 { .fd = session_fd(&ui->session), .events = POLLIN } };
-		enum session_phase phase = ui->session.phase;
+					 { .fd = session_fd(ui->session), .events = POLLIN } };
+		enum session_phase phase = ui->session->phase;
 		struct timespec wait = { 0 };
 		uint64_t now = ms_now();
 		int key, n;
@@ -548,7 +577,7 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 		if (n > 0 && fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 			return SIGHUP;
 		if (n > 0 && fds[1].revents)
-			session_dispatch(&ui->session);
+			session_dispatch(ui->session);
 		/* A resize comes as a key, without any input. */
 		for (n = 0; !ui->quit && (key = getch()) != ERR; n++) {
 			on_key(ui, key);
@@ -558,18 +587,18 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 		}
 		if (n)
 			due = ui->paused ? due : 0;
-		if (ui->session.new_step) {
+		if (ui->session->new_step) {
 			if (!ui->paused)
 				refresh_state(ui);
 			/* If it waits, what the step before changed is to be looked at. */
-			if (!ui->session.waiting)
+			if (!ui->session->waiting)
 				map_mark(&ui->model.map);
 			else if (!ui->moved && map_next_changed(&ui->model.map, 0) >= 0)
 				ui->cursor = map_next_changed(&ui->model.map, 0);
-			ui->session.new_step = false;
+			ui->session->new_step = false;
 			due = 0;
 		}
-		if (phase == SESSION_RUNNING && ui->session.phase == SESSION_ENDED) {
+		if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED) {
 			ui->message[0] = '\0';
 			ui->quit_asked = false;
 			ui_open(ui, VIEW_RUN);
@@ -599,44 +628,79 @@ static void catch_signals(sigset_t *open_mask)
 	sigdelset(open_mask, SIGWINCH);
 }
 
+static bool open_sessions(struct ui *ui, const struct ui_options *opt)
+{
+	ui->nr_sessions = opt->nr_runs ? opt->nr_runs : 1;
+	ui->sessions = calloc(ui->nr_sessions, sizeof(*ui->sessions));
+	if (!ui->sessions)
+		return false;
+	for (size_t i = 0; i < ui->nr_sessions; i++)
+		session_init(&ui->sessions[i], opt->nr_runs ? opt->runs[i] : NULL, true, &ui->log,
+			     opt->tee);
+	ui->session = ui->sessions;
+	return true;
+}
+
+/* What runs is ended, and what was not begun is told. */
+static void close_sessions(struct ui *ui, const char *reason)
+{
+	size_t left = 0;
+
+	session_abort(ui->session, reason);
+	for (size_t i = 0; i < ui->nr_sessions; i++) {
+		left += ui->sessions[i].phase == SESSION_READY;
+		session_leave(&ui->sessions[i]);
+	}
+	if (left && ui->nr_sessions == 1)
+		fprintf(stderr, "tagscope: the scenario was not begun\n");
+	else if (left)
+		fprintf(stderr, "tagscope: %zu of %zu scenarios were not begun\n", left,
+			ui->nr_sessions);
+}
+
+static void ui_free(struct ui *ui)
+{
+	for (size_t i = 0; i < ui->nr_sessions && ui->sessions; i++)
+		session_free(&ui->sessions[i]);
+	free(ui->sessions);
+	model_close(&ui->model);
+	log_free(&ui->log);
+}
+
 int ui_main(const struct ui_options *opt)
 {
 	static struct ui ui;
 	sigset_t open_mask;
 	char why[256];
-	int sig, status;
+	int sig, status = 3;
 
 	ui.interval_ms = opt->interval_ms ? opt->interval_ms : 200;
 	ui.fit = true;
 	ui.cell = 1;
 	ui.log_follows = true;
 	log_init(&ui.log);
-	session_init(&ui.session, opt->run, &ui.log);
+	if (!open_sessions(&ui, opt)) {
+		fprintf(stderr, "tagscope: out of memory\n");
+		goto out;
+	}
 	/* A scenario says itself what it needs; without one there is nothing to show. */
-	if (model_open(&ui.model, &ui.log) && !opt->run) {
+	if (model_open(&ui.model, &ui.log) && !opt->nr_runs) {
 		fprintf(stderr, "tagscope: %s\n", ui.model.error);
-		model_close(&ui.model);
-		log_free(&ui.log);
-		return 3;
+		goto out;
 	}
 	if (screen_open(opt->color, why, sizeof(why))) {
 		fprintf(stderr, "tagscope: the terminal UI cannot start: %s\n", why);
-		model_close(&ui.model);
-		log_free(&ui.log);
-		return 3;
+		goto out;
 	}
 	ui.letters = !screen_has_color();
-	if (opt->run)
+	if (opt->nr_runs)
 		ui.view = VIEW_RUN;
 	catch_signals(&open_mask);
 	sig = loop(&ui, &open_mask);
 	screen_close();
-	session_abort(&ui.session, sig ? "the UI was ended by a signal" : "the user left");
-	status = session_status(&ui.session);
-	if (opt->run && ui.session.phase == SESSION_READY)
-		fprintf(stderr, "tagscope: the scenario was not begun\n");
-	session_free(&ui.session);
-	model_close(&ui.model);
-	log_free(&ui.log);
-	return sig ? 128 + sig : status;
+	close_sessions(&ui, sig ? "the UI was ended by a signal" : "the user left");
+	status = sig ? 128 + sig : sessions_status(ui.sessions, ui.nr_sessions);
+out:
+	ui_free(&ui);
+	return status;
 }

@@ -7,7 +7,7 @@
 
 static void title(const struct session *s, char *buf, size_t size)
 {
-	const char *name = session_scenario(s)->name;
+	const char *name = s->about->scenario;
 
 	switch (s->phase) {
 	case SESSION_READY:
@@ -26,7 +26,7 @@ static void title(const struct session *s, char *buf, size_t size)
 static const char *narration(const struct session *s)
 {
 	if (s->phase == SESSION_READY)
-		return session_scenario(s)->explanation;
+		return s->about->start->explanation;
 	if (s->phase == SESSION_ENDED)
 		return *s->reason ? s->reason : "All expectations held. 5 shows the results.";
 	return s->narration ? s->narration : "It begins ...";
@@ -73,7 +73,7 @@ static void last_results(const struct session *s, struct rect r)
 
 void panel_draw(struct ui *ui, struct rect r, bool beside)
 {
-	const struct session *s = &ui->session;
+	const struct session *s = ui->session;
 	char text[1000];
 	int y = r.y + 1;
 

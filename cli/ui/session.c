@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The scenario that runs in the UI: see session.h. */
+/* A run in the UI: see session.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "output/format.h"
-#include "run/registry.h"
 #include "ui/session.h"
 
-void session_init(struct session *s, const struct run_options *opt, struct log *log)
+void session_init(struct session *s, struct session_source *src, bool step_mode, struct log *log,
+		  struct session_tee tee)
 {
 	memset(s, 0, sizeof(*s));
-	s->opt = opt;
+	s->src = src;
+	s->about = src ? src->ops->about(src) : NULL;
 	s->log = log;
-	s->phase = opt ? SESSION_READY : SESSION_NONE;
-	s->step_mode = opt && opt->step_mode;
+	s->phase = src ? SESSION_READY : SESSION_NONE;
+	s->step_mode = step_mode;
+	s->tee = tee;
 	s->verdict = VERDICT_ERROR;
 }
 
@@ -48,9 +51,6 @@ static void forget(struct session *s)
 
 void session_free(struct session *s)
 {
-	if (s->rn)
-		runner_free(s->rn);
-	s->rn = NULL;
 	forget(s);
 }
 
@@ -119,6 +119,8 @@ static void on_event(void *ctx, const struct event *ev)
 	struct session *s = ctx;
 	char *text;
 
+	if (s->tee.fn && !s->told)
+		s->tee.fn(s->tee.ctx, ev);
 	switch (ev->type) {
 	case EVENT_START:
 		log_add(s->log, LOG_STEP, "%s: %s (seed %" PRIu64 ")", ev->scenario,
@@ -152,6 +154,7 @@ static void on_event(void *ctx, const struct event *ev)
 	case EVENT_END:
 		note_changes(s, ev);
 		s->phase = SESSION_ENDED;
+		s->told = true;
 		s->waiting = false;
 		s->verdict = ev->end->verdict;
 		s->ns = ev->end->ns;
@@ -163,13 +166,11 @@ static void on_event(void *ctx, const struct event *ev)
 	}
 }
 
-/* What the scenario did to switches is put back now, not when the user leaves. */
+/* What the run did to the machine is put back now, not when the user leaves. */
 static void finished(struct session *s)
 {
-	if (s->phase == SESSION_ENDED && s->rn) {
-		runner_free(s->rn);
-		s->rn = NULL;
-	}
+	if (s->phase == SESSION_ENDED)
+		s->src->ops->finish(s->src);
 }
 
 void session_start(struct session *s)
@@ -177,11 +178,8 @@ void session_start(struct session *s)
 	if (s->phase != SESSION_READY && s->phase != SESSION_ENDED)
 		return;
 	forget(s);
-	s->run = *s->opt;
-	s->run.step_mode = s->step_mode;
 	s->phase = SESSION_RUNNING;
-	s->rn = runner_start(&s->run, on_event, s);
-	if (!s->rn) {
+	if (!s->src->ops->start(s->src, s->step_mode, on_event, s)) {
 		s->phase = SESSION_ENDED;
 		s->verdict = VERDICT_ERROR;
 		snprintf(s->reason, sizeof(s->reason), "out of memory");
@@ -191,115 +189,63 @@ void session_start(struct session *s)
 
 void session_continue(struct session *s)
 {
-	if (!s->rn || !runner_waiting(s->rn))
+	if (!s->waiting)
 		return;
 	s->waiting = false;
-	runner_continue(s->rn);
+	s->src->ops->go_on(s->src);
 }
 
 void session_set_step_mode(struct session *s, bool on)
 {
 	s->step_mode = on;
-	if (!s->rn)
+	if (s->phase != SESSION_RUNNING)
 		return;
-	runner_set_step_mode(s->rn, on);
+	s->src->ops->set_step_mode(s->src, on);
 	if (!on)
 		session_continue(s);
 }
 
 void session_abort(struct session *s, const char *reason)
 {
-	if (!s->rn)
+	if (s->phase != SESSION_RUNNING)
 		return;
-	runner_abort(s->rn, reason);
-	while (s->phase == SESSION_RUNNING && runner_dispatch(s->rn))
+	s->src->ops->abort(s->src, reason);
+	while (s->phase == SESSION_RUNNING && s->src->ops->dispatch(s->src))
 		sleep_ms(1);
 	finished(s);
 }
 
 int session_fd(const struct session *s)
 {
-	return s->rn && s->phase == SESSION_RUNNING ? runner_fd(s->rn) : -1;
+	return s->phase == SESSION_RUNNING ? s->src->ops->fd(s->src) : -1;
 }
 
 void session_dispatch(struct session *s)
 {
-	if (s->rn)
-		runner_dispatch(s->rn);
+	if (s->phase == SESSION_RUNNING)
+		s->src->ops->dispatch(s->src);
 	finished(s);
 }
 
-int session_status(const struct session *s)
+void session_leave(struct session *s)
 {
-	return s->phase == SESSION_NONE ? 0 :
-	       s->phase == SESSION_ENDED ? (int)s->verdict : (int)VERDICT_SKIP;
+	struct event_end end = { .verdict = VERDICT_SKIP, .reason = "it was not begun" };
+	struct event ev = { .type = EVENT_END, .role = "", .end = &end };
+
+	if (s->phase != SESSION_READY || !s->tee.fn)
+		return;
+	ev.scenario = s->about->scenario;
+	s->tee.fn(s->tee.ctx, s->about);
+	s->tee.fn(s->tee.ctx, &ev);
 }
 
-const struct scenario *session_scenario(const struct session *s)
+int sessions_status(const struct session *s, size_t n)
 {
-	return s->opt ? s->opt->params->scenario : NULL;
-}
+	bool seen[VERDICT_SKIP + 1] = { false };
 
-/* ---- What to try next ------------------------------------------------------------ */
-
-/* Each other choice of each parameter that has few, one at a time. */
-static bool other_choice(const struct session *s, unsigned int *i, char *buf, size_t size)
-{
-	const struct run_params *p = s->opt->params;
-
-	for (size_t k = 0; k < p->n; k++) {
-		const struct param *d = p->values[k].decl;
-		const char *choices = d->type == PARAM_ENUM ? d->choices :
-				      d->type == PARAM_BOOL ? "yes|no" : "";
-
-		while (*choices) {
-			size_t len = strcspn(choices, "|");
-			bool is_now = d->type == PARAM_BOOL ?
-				(*choices == 'y') == (p->values[k].value != 0) :
-				strlen(p->values[k].text) == len &&
-				!strncmp(p->values[k].text, choices, len);
-
-			if (!is_now && !(*i)--) {
-				snprintf(buf, size, "tagscope run --ui %s %s=%.*s\n%s",
-					 p->scenario->name, d->name, (int)len, choices, d->help);
-				return true;
-			}
-			choices += len + (choices[len] == '|');
-		}
-	}
-	return false;
-}
-
-bool session_next(const struct session *s, unsigned int i, char *buf, size_t size)
-{
-	const struct scenario *me = session_scenario(s);
-	const struct scenario *const *all = scenarios();
-	size_t n = 0, at = 0;
-
-	if (!me)
-		return false;
-	if (!i--) {
-		snprintf(buf, size,
-			 "tagscope run --seed %" PRIu64 " %s\nthe same once more, as text",
-			 s->opt->seed, me->name);
-		return true;
-	}
-	if (other_choice(s, &i, buf, size))
-		return true;
-	for (; all[n]; n++)
-		if (all[n] == me)
-			at = n;
-	/* The scenario after this one, and the next of the other kind. */
-	for (size_t k = 1; k < n; k++) {
-		const struct scenario *o = all[(at + k) % n];
-		bool first_other = o->kind != me->kind;
-
-		for (size_t j = 1; j < k && first_other; j++)
-			first_other = all[(at + j) % n]->kind == me->kind;
-		if ((k == 1 || first_other) && !i--) {
-			snprintf(buf, size, "tagscope run --ui %s\n%s", o->name, o->summary);
-			return true;
-		}
-	}
-	return false;
+	if (s->phase == SESSION_NONE)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		seen[s[i].phase == SESSION_ENDED ? s[i].verdict : VERDICT_SKIP] = true;
+	return verdict_of_all(seen);
 }

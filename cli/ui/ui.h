@@ -3,17 +3,19 @@
 #ifndef TAGSCOPE_UI_H
 #define TAGSCOPE_UI_H
 
-#include "run/runner.h"
+#include "ui/session.h"
 
 struct ui_options {
-	const struct run_options *run;	/* run this in it; NULL: only watch */
+	struct session_source **runs;	/* that can be run in it, one after the other */
+	size_t nr_runs;			/* 0: only watch */
+	struct session_tee tee;		/* hears all runs; those not begun are told as skipped */
 	unsigned int interval_ms;	/* between two readings of the state */
 	bool color;
 };
 
 /*
- * Take over the terminal until the user leaves. Returns an exit status: that of the
- * scenario if one was run, else 0; 3 if the terminal or the state cannot be used,
+ * Take over the terminal until the user leaves. Returns an exit status: that of all
+ * runs, 0 if there are none; 128 and more for a signal; 3 if the terminal or the state cannot be used,
  * with a message on stderr.
  */
 int ui_main(const struct ui_options *opt);

@@ -35,7 +35,9 @@ struct list {
 
 struct ui {
 	struct model model;
-	struct session session;
+	struct session *sessions;	/* one at least, if only of phase SESSION_NONE */
+	size_t nr_sessions;
+	struct session *session;	/* the one that is shown; no other runs */
 	struct log log;
 	enum view_id view, back;	/* back: where from, for views without a tab */
 

@@ -14,15 +14,12 @@ static void draw_counter(struct ui *ui, int y, struct rect r, size_t i, bool her
 	const struct model *m = &ui->model;
 	int x = r.x + NAME_COLS + VALUE_COLS + RATE_COLS + 1, w = r.x + r.w - x;
 	bool gauge = model_is_gauge(m, i);
-	uint64_t now;
 	uint64_t v[HISTORY], sum = 0;
-	char rate[32] = "", value[32] = "-";
+	char rate[32] = "", value[32];
 	size_t n;
 
 	if (w > HISTORY)
 		w = HISTORY;
-	if (state_counter_get(&m->now, i, &now))
-		snprintf(value, sizeof(value), "%" PRIu64, now);
 	n = model_history(m, i, v, w > 0 ? (size_t)w : 0);
 	/* Over the last second, or the last refresh if they are slower. */
 	if (!gauge && n) {
@@ -38,8 +35,8 @@ static void draw_counter(struct ui *ui, int y, struct rect r, size_t i, bool her
 	screen_fill(y, r.x, NAME_COLS + VALUE_COLS + RATE_COLS, here ? PAINT_PLAIN | PAINT_CURSOR :
 								      PAINT_PLAIN);
 	screen_printf(y, r.x, r.w, here ? PAINT_PLAIN | PAINT_CURSOR : PAINT_PLAIN,
-		      "%-*.*s%*s%*s", NAME_COLS, NAME_COLS - 1, state_counter_name(&m->now, i),
-		      VALUE_COLS, value, RATE_COLS, rate);
+		      "%-*.*s%*s%*s", NAME_COLS, NAME_COLS, state_counter_name(&m->now, i),
+		      VALUE_COLS, state_counter_value(&m->now, i, value, sizeof(value)), RATE_COLS, rate);
 	screen_sparkline(y, x + w - (int)n, gauge ? PAINT_RESERVED : PAINT_WARN, v, (int)n, 0);
 }
 

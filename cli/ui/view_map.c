@@ -113,13 +113,23 @@ static void draw_legend(struct ui *ui, int y, int x, int w)
 static void draw_numbers(struct ui *ui, int y, int x, int w)
 {
 	const struct state_summary *s = &ui->model.now;
+	static const struct {
+		const char *text, *counter;
+		int paint;
+	} numbers[] = {
+		{ "available", "blocks_available", PAINT_PLAIN },
+		{ "  isolating", "blocks_isolating", PAINT_PLAIN },
+		{ "  reserved", "blocks_reserved", PAINT_RESERVED },
+		{ "  permanent", "blocks_permanent", PAINT_PLAIN },
+		{ "  tagged pages", "reserved_pages", PAINT_PLAIN },
+	};
 	int end = x + w;
+	char value[32];
 
-	x += screen_printf(y, x, end - x, PAINT_PLAIN, "available %" PRIu64 "  isolating %" PRIu64
-			   "  ", s->blocks_available, s->blocks_isolating);
-	x += screen_printf(y, x, end - x, PAINT_RESERVED, "reserved %" PRIu64, s->blocks_reserved);
-	x += screen_printf(y, x, end - x, PAINT_PLAIN, "  permanent %" PRIu64 "  tagged pages %"
-			   PRIu64, s->blocks_permanent, s->reserved_pages);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		x += screen_printf(y, x, end - x, numbers[i].paint, "%s %s", numbers[i].text,
+				   state_counter_named(s, numbers[i].counter, value,
+						       sizeof(value)));
 	if (s->reserve_busy + s->foa_sigbus && x < end)
 		screen_printf(y, x, end - x, PAINT_BAD, "  busy %" PRIu64 "  SIGBUS %" PRIu64,
 			      s->reserve_busy, s->foa_sigbus);

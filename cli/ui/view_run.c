@@ -38,25 +38,23 @@ static void para(struct page *p, int indent, int paint, const char *fmt, ...)
 
 static void what_it_is(const struct session *s, struct page *p)
 {
-	const struct scenario *sc = session_scenario(s);
-	const struct run_params *params = s->opt->params;
+	const struct event_start *about = s->about->start;
 
-	para(p, 0, PAINT_BOLD, "%s: %s", sc->name, sc->summary);
+	para(p, 0, PAINT_BOLD, "%s: %s", s->about->scenario, about->summary);
 	para(p, 0, PAINT_PLAIN, " ");
-	para(p, 0, PAINT_PLAIN, "%s", sc->explanation);
+	para(p, 0, PAINT_PLAIN, "%s", about->explanation);
 	para(p, 0, PAINT_PLAIN, " ");
-	if (params->n)
+	if (about->nr_params)
 		para(p, 0, PAINT_BOLD, "Parameters");
-	for (size_t i = 0; i < params->n; i++)
-		para(p, 2, PAINT_PLAIN, "%s=%s  (%s)", params->values[i].decl->name,
-		     params->values[i].text, params->values[i].decl->help);
-	for (size_t i = 0; sc->roles && sc->roles[i]; i++) {
-		if (!i)
-			para(p, 0, PAINT_BOLD, "Who takes part");
-		para(p, 2, PAINT_PLAIN, "%s: %s", sc->roles[i]->name, sc->roles[i]->summary);
-	}
-	para(p, 0, PAINT_DIM, "seed %" PRIu64 ", time limit %u s", s->opt->seed,
-	     s->opt->time_limit_s ? s->opt->time_limit_s : sc->time_limit_s);
+	for (size_t i = 0; i < about->nr_params; i++)
+		para(p, 2, PAINT_PLAIN, "%s=%s  (%s)", about->params[i].name, about->params[i].text,
+		     about->params[i].help);
+	if (about->nr_roles)
+		para(p, 0, PAINT_BOLD, "Who takes part");
+	for (size_t i = 0; i < about->nr_roles; i++)
+		para(p, 2, PAINT_PLAIN, "%s: %s", about->roles[i].name, about->roles[i].summary);
+	para(p, 0, PAINT_DIM, "seed %" PRIu64 ", time limit %u s", about->seed,
+	     about->time_limit_s);
 	para(p, 0, PAINT_PLAIN, " ");
 }
 
@@ -90,7 +88,7 @@ static void verdict(const struct session *s, struct page *p)
 
 	para(p, 0, paint,
 	     "%s  %s: %u of %u expectations held, %u skipped, %u steps, %.1f s", words[s->verdict],
-	     session_scenario(s)->name, s->passed, s->passed + s->failed, s->skipped, s->step,
+	     s->about->scenario, s->passed, s->passed + s->failed, s->skipped, s->step,
 	     (double)s->ns / 1e9);
 	if (*s->reason)
 		para(p, 2, PAINT_PLAIN, "%s", s->reason);
@@ -112,14 +110,18 @@ static void measures(const struct session *s, struct page *p)
 	para(p, 0, PAINT_PLAIN, " ");
 }
 
-static void what_next(const struct session *s, struct page *p)
+static void what_next(const struct ui *ui, struct page *p)
 {
+	const struct session *s = ui->session;
 	char text[512], *nl;
 
 	para(p, 0, PAINT_BOLD, "What to try next");
 	para(p, 2, PAINT_PLAIN,
 	     "R: once more, here.  1: the map as it is now.  3: how long it took.  4: the log.");
-	for (unsigned int i = 0; session_next(s, i, text, sizeof(text)); i++) {
+	if (s + 1 < ui->sessions + ui->nr_sessions)
+		para(p, 2, PAINT_PLAIN, "]: the next run, %s.", s[1].about->scenario);
+	for (unsigned int i = 0; s->src->ops->next && s->src->ops->next(s->src, i, text, sizeof(text));
+	     i++) {
 		nl = strchr(text, '\n');
 		if (nl)
 			*nl = '\0';
@@ -130,10 +132,15 @@ static void what_next(const struct session *s, struct page *p)
 	para(p, 0, PAINT_PLAIN, " ");
 }
 
-static void put_all(const struct session *s, struct page *p)
+static void put_all(const struct ui *ui, struct page *p)
 {
+	const struct session *s = ui->session;
+
 	switch (s->phase) {
 	case SESSION_READY:
+		if (ui->nr_sessions > 1)
+			para(p, 0, PAINT_DIM, "Run %zu of %zu; ] and [ go to the next and the one before.",
+			     (size_t)(s - ui->sessions) + 1, ui->nr_sessions);
 		what_it_is(s, p);
 		para(p, 0, PAINT_BOLD, "Press SPACE to begin. %s", s->step_mode ?
 		     "It waits for SPACE at each step; s lets it run through." :
@@ -154,7 +161,7 @@ static void put_all(const struct session *s, struct page *p)
 			para(p, 0, PAINT_PLAIN, " ");
 		}
 		measures(s, p);
-		what_next(s, p);
+		what_next(ui, p);
 		if (s->nr_results) {
 			para(p, 0, PAINT_BOLD, "All results");
 			results(s, p, false);
@@ -171,10 +178,10 @@ static void run_draw(struct ui *ui, struct rect r)
 	struct list *l = &ui->list[VIEW_RUN];
 	struct page p = { .r = { r.y, r.x + 1, 0, r.w - 2 } };
 
-	put_all(&ui->session, &p);
+	put_all(ui, &p);
 	text_fit(l, p.line, r.h - 1);
 	p = (struct page){ .r = { r.y, r.x + 1, r.h - 1, r.w - 2 }, .top = (int)l->top };
-	put_all(&ui->session, &p);
+	put_all(ui, &p);
 	if (l->top + l->rows < l->count)
 		screen_text(r.y + r.h - 1, r.x + 1, r.w - 1, PAINT_DIM, "-- more: Down, PgDn --");
 	else if (l->top)
