@@ -15,7 +15,7 @@ help:
 	@echo 'make check          build and pass all tests (up to 45 minutes from nothing)'
 	@echo 'make check-quick    only the tests that need neither a kernel nor the machine'
 	@echo 'make check-long     what takes hours: all workloads on the debug kernel, failures injected, stress, mutants'
-	@echo 'make check-kselftest the kernel own selftests of MTE and mm, compared with vanilla'
+	@echo "make check-kselftest the kernel's own selftests of MTE and mm, compared with vanilla"
 	@echo 'make check-mutants  kernels broken on purpose: each is noticed (hours the first time)'
 	@echo 'make bench          instructions per page, against vanilla'
 	@echo 'make check-series   every patch by itself: applies, style, builds on and off (hours)'

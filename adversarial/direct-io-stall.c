@@ -78,12 +78,18 @@ static const struct technique direct_io_stall = {
 	.hold_shared = hold_shared,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { MOVED_FIRST,
-			"The attacker fills memory until its data lies in tag storage, and has data read into it with O_DIRECT from its own file system, which never answers. The kernel moves each page out of tag storage before it pins it for the read." },
-		[ATTACK_PINS_ALLOWED] = { HOLDS_STORAGE,
-			"With move_before_pin off the pins hold tag storage until the reads end. The victim's pages are taken, or moved to, where tag storage is available; a page that the attacker can read into as well, because they share it, gets SIGBUS." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With replace_data_page and choose_other_page off as well, the victim fails where it needs held tag storage." },
+		[ATTACK_ON] = {
+			MOVED_FIRST,
+			"The attacker fills memory until its data lies in tag storage, and has data read into it with O_DIRECT from its own file system, which never answers. The kernel moves each page out of tag storage before it pins it for the read.",
+		},
+		[ATTACK_PINS_ALLOWED] = {
+			HOLDS_STORAGE,
+			"With move_before_pin off the pins hold tag storage until the reads end. The victim's pages are taken, or moved to, where tag storage is available; a page that the attacker can read into as well, because they share it, gets SIGBUS.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off as well, the victim fails where it needs held tag storage.",
+		},
 	},
 };
 

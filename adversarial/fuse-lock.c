@@ -102,10 +102,14 @@ static const struct technique fuse_lock = {
 	.release = release,
 	.is_held = is_held,
 	.mode = {
-		[ATTACK_ON] = { HOLDS_STORAGE,
-			"The attacker mounts a file system of its own and has the kernel read ahead from it, with memory so full that the pages lie in tag storage. The reads are never answered, and the pages stay locked. The victim must not wait for these locks: it gets its tagged memory elsewhere." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With the mitigations off there is no other place for the victim's tags. It gets SIGBUS, and still it waits for no lock: every access ends in time." },
+		[ATTACK_ON] = {
+			HOLDS_STORAGE,
+			"The attacker mounts a file system of its own and has the kernel read ahead from it, with memory so full that the pages lie in tag storage. The reads are never answered, and the pages stay locked. The victim must not wait for these locks: it gets its tagged memory elsewhere.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With the mitigations off there is no other place for the victim's tags. It gets SIGBUS, and still it waits for no lock: every access ends in time.",
+		},
 	},
 };
 

@@ -77,10 +77,14 @@ static const struct technique fuse_write = {
 	.release = release,
 	.is_held = is_held,
 	.mode = {
-		[ATTACK_ON] = { HOLDS_STORAGE,
-			"The attacker writes to a file system of its own, with memory so full that the pages of the page cache lie in tag storage. The writes are never answered, and their requests keep references to the pages. The victim gets its tagged memory elsewhere." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With the mitigations off there is no other place for the victim's tags, and it gets SIGBUS." },
+		[ATTACK_ON] = {
+			HOLDS_STORAGE,
+			"The attacker writes to a file system of its own, with memory so full that the pages of the page cache lie in tag storage. The writes are never answered, and their requests keep references to the pages. The victim gets its tagged memory elsewhere.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With the mitigations off there is no other place for the victim's tags, and it gets SIGBUS.",
+		},
 	},
 };
 

@@ -96,10 +96,14 @@ static const struct technique io_uring_pin = {
 	.hold = hold,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { HOLDS_NOTHING,
-			"The attacker fills memory until its data lies in tag storage, and registers it with io_uring, with a read that never completes. A long-term pin moves pages out of tag storage first." },
-		[ATTACK_OFF] = { HOLDS_NOTHING,
-			"The same with every mitigation of tag storage off: for this kind of pin they are not needed." },
+		[ATTACK_ON] = {
+			HOLDS_NOTHING,
+			"The attacker fills memory until its data lies in tag storage, and registers it with io_uring, with a read that never completes. A long-term pin moves pages out of tag storage first.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_NOTHING,
+			"The same with every mitigation of tag storage off: for this kind of pin they are not needed.",
+		},
 	},
 };
 

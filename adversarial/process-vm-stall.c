@@ -45,7 +45,8 @@ static void pin(struct run *r, char *p, size_t size)
 		bail(r, "too many calls");
 	fd = stall_fs_open(r, nr_calls++, O_RDONLY);
 	c->from = (struct iovec){ p, size };
-	c->to = (struct iovec){ mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0), size };
+	c->to.iov_base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	c->to.iov_len = size;
 	if (c->to.iov_base == MAP_FAILED)
 		bail_errno(r, "mmap of a file");
 	close(fd);
@@ -92,12 +93,18 @@ static const struct technique process_vm_stall = {
 	.hold_shared = hold_shared,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { MOVED_FIRST,
-			"The attacker fills memory until its data lies in tag storage, and copies it by process_vm_readv to a mapping of a file that its own file system never delivers. The kernel moves each page out of tag storage before it pins it for the copy." },
-		[ATTACK_PINS_ALLOWED] = { HOLDS_STORAGE,
-			"With move_before_pin off the pins hold tag storage for as long as the copy stalls. The victim's pages are taken, or moved to, where tag storage is available; a page that the attacker can copy as well, because they share it, gets SIGBUS." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With replace_data_page and choose_other_page off as well, the victim fails where it needs held tag storage." },
+		[ATTACK_ON] = {
+			MOVED_FIRST,
+			"The attacker fills memory until its data lies in tag storage, and copies it by process_vm_readv to a mapping of a file that its own file system never delivers. The kernel moves each page out of tag storage before it pins it for the copy.",
+		},
+		[ATTACK_PINS_ALLOWED] = {
+			HOLDS_STORAGE,
+			"With move_before_pin off the pins hold tag storage for as long as the copy stalls. The victim's pages are taken, or moved to, where tag storage is available; a page that the attacker can copy as well, because they share it, gets SIGBUS.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off as well, the victim fails where it needs held tag storage.",
+		},
 	},
 };
 

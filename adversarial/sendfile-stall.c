@@ -87,10 +87,14 @@ static const struct technique sendfile_stall = {
 	.hold = hold,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { HOLDS_STORAGE,
-			"The attacker fills memory until pages of its memfd lie in tag storage, and sends them by sendfile over TCP to a peer that never reads. They stay in the queues of the connection. The victim gets its tagged memory elsewhere." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that is queued." },
+		[ATTACK_ON] = {
+			HOLDS_STORAGE,
+			"The attacker fills memory until pages of its memfd lie in tag storage, and sends them by sendfile over TCP to a peer that never reads. They stay in the queues of the connection. The victim gets its tagged memory elsewhere.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that is queued.",
+		},
 	},
 };
 

@@ -19,11 +19,12 @@ static unsigned int nr_pipes;
 /* Returns how many pages from this offset go into a pipe of their own. */
 static size_t splice_pages(struct run *r, int fd, off_t offset, size_t pages)
 {
-	int *p = pipes[nr_pipes];
 	ssize_t bytes;
+	int *p;
 
 	if (nr_pipes == MAX_PIPES)
 		return 0;
+	p = pipes[nr_pipes];
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK))
 		bail_errno(r, "pipe");
 	nr_pipes++;
@@ -74,10 +75,14 @@ static const struct technique splice_pin = {
 	.hold_shared = hold_shared,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { HOLDS_STORAGE,
-			"The attacker fills memory until pages of its memfd lie in tag storage, and splices them into pipes. Nothing moves them out first. The victim gets other pages for its tagged memory, and its data moves; only a page of a memfd that it shares with the attacker, who splices that as well, gets SIGBUS." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that sits in a pipe." },
+		[ATTACK_ON] = {
+			HOLDS_STORAGE,
+			"The attacker fills memory until pages of its memfd lie in tag storage, and splices them into pipes. Nothing moves them out first. The victim gets other pages for its tagged memory, and its data moves; only a page of a memfd that it shares with the attacker, who splices that as well, gets SIGBUS.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off the victim fails where its tags are to be stored in a page that sits in a pipe.",
+		},
 	},
 };
 

@@ -90,12 +90,18 @@ static const struct technique vmsplice_pin = {
 	.hold_shared = hold_shared,
 	.release = release,
 	.mode = {
-		[ATTACK_ON] = { MOVED_FIRST,
-			"The attacker fills memory until its data lies in tag storage, and pins it with vmsplice. The kernel moves each page out of tag storage first, so that nothing there is held and the victim does not notice." },
-		[ATTACK_PINS_ALLOWED] = { HOLDS_STORAGE,
-			"Now move_before_pin is off: the pins hold tag storage, for as long as the attacker wants. The victim's new pages are taken where tag storage is available, and those it has already are moved there. Only a page that the attacker can pin too, because they share it, cannot get tags: there the victim gets SIGBUS, after a bounded time." },
-		[ATTACK_OFF] = { HOLDS_STORAGE,
-			"With replace_data_page and choose_other_page off as well, the attacker denies tags to whom it wants." },
+		[ATTACK_ON] = {
+			MOVED_FIRST,
+			"The attacker fills memory until its data lies in tag storage, and pins it with vmsplice. The kernel moves each page out of tag storage first, so that nothing there is held and the victim does not notice.",
+		},
+		[ATTACK_PINS_ALLOWED] = {
+			HOLDS_STORAGE,
+			"Now move_before_pin is off: the pins hold tag storage, for as long as the attacker wants. The victim's new pages are taken where tag storage is available, and those it has already are moved there. Only a page that the attacker can pin too, because they share it, cannot get tags: there the victim gets SIGBUS, after a bounded time.",
+		},
+		[ATTACK_OFF] = {
+			HOLDS_STORAGE,
+			"With replace_data_page and choose_other_page off as well, the attacker denies tags to whom it wants.",
+		},
 	},
 };
 

@@ -230,7 +230,7 @@ static void both_write(struct run *r, size_t n)
 		     "blocks were given back");
 }
 
-/* ---- The parent lets go first ------------------------------------------------ */
+/* ---- The parent unmaps first ------------------------------------------------ */
 
 struct heir {
 	struct area a;
@@ -243,12 +243,12 @@ static void heir_child(struct run *r, void *arg)
 
 	gate_open(h->ready);
 	must_wait(r, h->alone);
-	expect_contents(r, &h->a, "the heir", "when the parent has let go");
+	expect_contents(r, &h->a, "the child", "when the parent has unmapped");
 	for (size_t i = 0; i < h->a.n; i += 2) {
 		write_data(&h->a, i, rnd(r) | 1);
 		write_tags(&h->a, i, rnd(r) | 1);
 	}
-	expect_contents(r, &h->a, "the heir", "after it has written");
+	expect_contents(r, &h->a, "the child", "after it has written");
 }
 
 static void parent_lets_go(struct run *r, size_t n)
@@ -258,19 +258,19 @@ static void parent_lets_go(struct run *r, size_t n)
 	struct child *c;
 
 	step(r,
-	     "Now it is the parent who lets go first. The pages, and their tag storage, are the child's alone then; when it writes there is nothing to copy.");
+	     "Now the parent unmaps its memory first. The pages, and their tag storage, are the child's alone then; when it writes there is nothing to copy.");
 	c = role_spawn(r, &child_role, heir_child, &h);
 	must_wait(r, h.ready);
 	if (munmap(h.a.base, n * page_size()))
 		bail_errno(r, "munmap");
 	expect_eq_u64(r, summary_now(r).reserved_pages - start.reserved_pages, n,
-		      "the heir's pages keep their tag storage");
+		      "the child's pages keep their tag storage");
 	expect_eq_u64(r, bad_storage(r, role_pid(c), &h.a), 0,
-		      "each page of the heir has tag storage");
+		      "each page of the child has tag storage");
 	gate_open(h.alone);
 	expect_role_done(r, c, WAIT_MS);
 	expect(r, reserved_pages_wait(r, start.reserved_pages),
-	       "when the heir is gone, all is given back");
+	       "when the child has ended, all is given back");
 	free(h.a.v);
 }
 

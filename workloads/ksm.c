@@ -174,7 +174,7 @@ static void ksm_body(struct run *r, size_t n)
 	expect_intact(r, check_same(&plain), "and in the area that stays untagged");
 	expect_eq_u64(r, area_bad_storage(r, 0, &late), 0, "all those tags are in tag storage");
 
-	step(r, "The kernel is told to undo all merging: everybody gets pages of his own again.");
+	step(r, "The kernel is told to undo all merging: everybody gets pages of their own again.");
 	ksm_set(r, "run", 2);
 	expect_eq_u64(r, distinct(r, &late), n, "each page is one of its own");
 	for (size_t i = 0, bad = 0; i < n; i++) {
@@ -260,7 +260,7 @@ static void swapped(struct run *r)
 	expect_eq_u64(r, failed, 0, "swapped in, all can be read");
 
 	step(r,
-	     "Swap is switched off while no storage can be had. Copies may be impossible, and then swap stays on; in any case nothing gets lost.");
+	     "Swap is switched off while no tag storage is available. Copies may be impossible, and then swap stays on; in any case nothing gets lost.");
 	s->n = swap_devices(r, s->dev, sizeof(s->dev) / sizeof(s->dev[0]));
 	storage_shortage(r, STORAGE_HELD);
 	c = role_spawn(r, &switcher_role, switch_off, s);

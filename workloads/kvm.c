@@ -438,7 +438,7 @@ static size_t tagged_pages(struct run *r, const char *p, size_t n)
 }
 
 /*
- * The storage of the rest of a huge page cannot be had. Which attempts fail is chosen, so
+ * The storage of the rest of a huge page is not available. Which attempts fail is chosen, so
  * that nothing depends on what else there is in memory.
  */
 static void huge_in_part(struct run *r, struct vmm *v)
@@ -450,7 +450,7 @@ static void huge_in_part(struct run *r, struct vmm *v)
 	size_t tagged = 0;
 
 	step(r,
-	     "The VMM has a huge page again, but only the first three of its tag blocks can be had. KVM must not map all of it: a small page will do, and the guest gets the others one by one, as soon as there is storage.");
+	     "The VMM has a huge page again, but only the first three of its tag blocks are available. KVM must not map all of it: a small page will do, and the guest gets the others one by one, as soon as there is storage.");
 	if (!failures_known(r, "a huge page with storage for a part: the guest stores") ||
 	    !huge_memory(r, &m, "a huge page with storage for a part: the guest stores")) {
 		content_free(&c);
@@ -663,7 +663,7 @@ static void stuck(struct run *r, struct vmm *v, char *page)
 	/* The upper bound is for a busy machine. */
 	expect_range(r, end.ns / 1000000, wait_ms / 2, wait_ms + 20000,
 		     "%s: it waits no longer than fault_wait_ms says", name);
-	measure(r, "stuck_fault", "ns", (double)end.ns);
+	measure(r, "pinned_page_fault", "ns", (double)end.ns);
 	t = now_ns();
 	ret = vmm_copy_tags_to(v, VMM_MEMORY, 1, c.tags);
 	t = now_ns() - t;
@@ -694,8 +694,8 @@ static void stuck(struct run *r, struct vmm *v, char *page)
  * What is free is in one piece, as the oldest of the ballast was: not all of its blocks
  * may be held, or there would be no place for anything tagged.
  */
-static void besieged(struct run *r, struct vmm *v, struct memory_of_guest *m, char *const *pages,
-		     size_t n)
+static void amid_pins(struct run *r, struct vmm *v, struct memory_of_guest *m, char *const *pages,
+		      size_t n)
 {
 	struct pins *pins = calloc(1, sizeof(*pins));
 	const char *name = "a huge page amid pins";
@@ -801,7 +801,7 @@ static void stolen(struct run *r, struct vmm *v, size_t n, unsigned int rounds,
 	pthread_join(thread, NULL);
 	if (thief.compact >= 0)
 		close(thief.compact);
-	note(r, "%u rounds of the guest, %llu of the thief", rounds,
+	note(r, "%u rounds of the guest, %llu of reclaim and compaction", rounds,
 	     (unsigned long long)thief.rounds);
 	expect_eq_u64(r, errors, 0, "%s taken away: no call fails", name);
 	expect_eq_u64(r, bad_tags, 0, "%s taken away: no tag is lost", name);
@@ -893,7 +893,7 @@ static void pinned(struct run *r, struct vmm *v)
 		if (page_now(r, 0, pages[next]).own_block % 2 == 0)
 			pages[held++] = pages[next];
 	if (choose_huge(r, huge, nr_huge, &m)) {
-		besieged(r, v, &m, pages, held);
+		amid_pins(r, v, &m, pages, held);
 		unmap_memory(r, &m);
 	} else {
 		skip_result(r, "no huge page has data in its tag storage",

@@ -151,7 +151,7 @@ static void mapped_twice(struct run *r, size_t n, bool memfd)
 			      "memfd: it reserves nothing");
 
 		step(r,
-		     "It maps the memfd once more, with PROT_MTE, and reads. These pages were allocated without a thought of tags: each gets its storage as it is mapped here.");
+		     "It maps the memfd once more, with PROT_MTE, and reads. These pages were allocated for an untagged mapping: each gets its storage as it is mapped here.");
 		t.tagged = map_fd(r, t.fd, len, true);
 		expect_intact(r, check_data(t.tagged, n, t.data),
 			      "memfd: the tagged mapping sees the data");
@@ -430,7 +430,7 @@ static void crowd_once(struct run *r, struct crowd *c)
 }
 
 /*
- * No block can be had, so each page has to move, which it cannot while anybody has a
+ * No block is available, so each page has to move, which it cannot while anybody has a
  * reference to it: that must not be those who wait for it.
  */
 static void crowd(struct run *r, unsigned int rounds)
@@ -443,7 +443,7 @@ static void crowd(struct run *r, unsigned int rounds)
 	char *room;
 
 	step(r,
-	     "Four threads touch the same page at the same moment, and its block cannot be had: the page has to move, and none of them may be what keeps it from moving.");
+	     "Four threads touch the same page at the same moment, and its block is not available: the page has to move, and none of them may be what keeps it from moving.");
 	if (!failures_known(r, "a crowd: pages were moved"))
 		return;
 	room = make_room(r, room_len);

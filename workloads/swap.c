@@ -379,7 +379,7 @@ static void replaced(struct run *r)
 	int fd;
 
 	step(r,
-	     "A memfd with tags is swapped out. When it comes back, by faults and by read(), the kernel finds that a page has come to lie where no storage can be had. It must put it elsewhere.");
+	     "A memfd with tags is swapped out. When it comes back, by faults and by read(), the kernel finds that a page lies where there is no storage for its tags. It must put it elsewhere.");
 	a = memfd_area(r, SHORT_PAGES, &fd);
 	require(r, swap_out(r, a.base, a.n, OUT_MS), "the memfd is swapped out again");
 	require(r, reserved_pages_wait(r, start), "swapped out again, it has no tag storage");
@@ -393,7 +393,7 @@ static void replaced(struct run *r)
 	}
 	storage_shortage(r, STORAGE_NORMAL);
 	expect_range(r, summary_now(r).reserve_busy - busy, 1, UINT64_MAX,
-		     "put elsewhere: storage could not be had");
+		     "put elsewhere: there was no storage");
 	expect_eq_u64(r, failed, 0, "put elsewhere: all pages can be read");
 	expect_pages(r, &a, 0, 1, "put elsewhere");
 	expect_eq_u64(r, tags_not_stored(r, 0, a.base, a.n, 0), 0,
@@ -431,7 +431,7 @@ static void other_page_taken(struct run *r)
 	size_t failed = 0, n;
 
 	step(r,
-	     "Private memory that has tags, as a copy of a file with tags, but is not mapped tagged, is swapped out and read while the block of a new page cannot be had. Another page is taken instead, if there is a choice.");
+	     "Private memory that has tags, as a copy of a file with tags, but is not mapped tagged, is swapped out and read while the block of a new page is not available. Another page is taken instead, if there is a choice.");
 	require(r, page_out(r, a.base, a.n), "untagged, all pages are swapped out");
 	before = summary_now(r);
 	for (size_t i = 0; i < a.n; i++) {
@@ -442,7 +442,7 @@ static void other_page_taken(struct run *r)
 	after = summary_now(r);
 	expect_eq_u64(r, failed, 0, "untagged, all pages can be read");
 	expect_range(r, after.reserve_busy - before.reserve_busy, 1, UINT64_MAX,
-		     "untagged: storage could not be had");
+		     "untagged: there was no storage");
 	/* From a disk it is read ahead, into pages that are chosen before. */
 	n = swap_devices(r, dev, sizeof(dev) / sizeof(dev[0]));
 	if (n == 1 && strstr(dev[0].path, "zram"))
@@ -450,9 +450,9 @@ static void other_page_taken(struct run *r)
 			     "untagged: other pages were taken at once");
 	if (mprotect(a.base, area_len(&a), RW | PROT_MTE))
 		bail_errno(r, "mprotect with PROT_MTE");
-	expect_pages(r, &a, 0, 1, "read when blocks could not be had");
+	expect_pages(r, &a, 0, 1, "read when blocks were not available");
 	expect_eq_u64(r, tags_not_stored(r, 0, a.base, a.n, 0), 0,
-		      "read when blocks could not be had, the tags are in tag storage");
+		      "read when blocks were not available, the tags are in tag storage");
 	if (munmap(a.base, area_len(&a)))
 		bail_errno(r, "munmap");
 	expect(r, reserved_pages_wait(r, start.reserved_pages),
@@ -482,7 +482,7 @@ static void swapoff_when_held(struct run *r)
 
 	s->n = swap_devices(r, s->dev, sizeof(s->dev) / sizeof(s->dev[0]));
 	step(r,
-	     "Swapped out once more; swap is to be switched off while no storage can be had. That must fail, soon, and leave the memfd in swap.");
+	     "Swapped out once more; swap is to be switched off while no tag storage is available. That must fail, soon, and leave the memfd in swap.");
 	a = memfd_area(r, SHORT_PAGES, &fd);
 	require(r, swap_out(r, a.base, a.n, OUT_MS), "the memfd is swapped out before swapoff");
 	require(r, reserved_pages_wait(r, start), "before swapoff, the memfd has no tag storage");

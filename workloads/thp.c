@@ -492,7 +492,7 @@ static void collapsed_when_short(struct run *r, bool in_file, uint64_t start)
 	h = small_pages(r, fd);
 	drain_lru(r);
 	storage_shortage(r, STORAGE_HELD);
-	/* It fails, unless khugepaged was faster, for which storage can be had. */
+	/* It fails, unless khugepaged was faster, for which there is storage. */
 	if (!madvise(h.a.base, HUGE_SIZE, MADV_COLLAPSE))
 		note(r, "%s was collapsed", what);
 	storage_shortage(r, STORAGE_NORMAL);
@@ -559,7 +559,7 @@ static void storage_short(struct run *r, uint64_t start)
 	if (!failures_known(r, "small pages are collapsed when storage is short"))
 		return;
 	step(r,
-	     "Small pages are to be collapsed while no storage can be had for a huge one: that fails, and nothing is lost. When storage is only full of data, it has to be emptied, and the collapse works.");
+	     "Small pages are to be collapsed while there is no storage for the tags of a huge one: that fails, and nothing is lost. When storage is only full of data, it has to be emptied, and the collapse works.");
 	collapsed_when_short(r, false, start);
 	collapsed_when_short(r, true, start);
 
@@ -568,7 +568,7 @@ static void storage_short(struct run *r, uint64_t start)
 	pending_when_full(r, start);
 
 	step(r,
-	     "A huge page of a memfd is accessed through a new mapping, a tagged one, while no storage can be had. It cannot be mapped as a whole; the fault must not try for ever.");
+	     "A huge page of a memfd is accessed through a new mapping, a tagged one, while no tag storage is available. It cannot be mapped as a whole; the fault must not try for ever.");
 	file_when_held(r, start);
 }
 
@@ -628,7 +628,7 @@ static void storage_held(struct run *r)
 	expect_all(r, &h.a, "storage held, new memory");
 
 	step(r,
-	     "Data that is in a huge page already becomes taggable: what cannot be had for it as a whole is found page by page, after its mapping was split.");
+	     "Data that is in a huge page already becomes taggable: storage that is not found for it as a whole is found page by page, after its mapping was split.");
 	area_protect(r, &old.a, true);
 	area_write_tags(r, &old.a);
 	expect_all(r, &old.a, "storage held, data tagged later");
@@ -690,7 +690,7 @@ static const struct scenario thp_scenario = {
 	.kind = SCENARIO_WORKLOAD,
 	.summary = "huge pages with tags: made, split, collapsed, moved, swapped",
 	.explanation =
-		"A huge page of 2 MiB needs tag storage for 512 pages at once, 16 pages of it. If that cannot be had, the kernel takes small pages instead. "
+		"A huge page of 2 MiB needs tag storage for 512 pages at once, 16 pages of it. If that is not available, the kernel takes small pages instead. "
 		"Small pages can be collapsed to a huge one later, and a huge one is split when a part of it goes another way; tags have to follow the data each time. "
 		"The huge page of zeroes is shared by all who only read, and its tags must stay 0.",
 	.groups = "thp",

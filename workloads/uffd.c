@@ -186,7 +186,7 @@ static void by_copy(struct run *r, size_t n)
 	expect(r, reserved_pages_wait(r, start), "copied: unmapped, none has tag storage");
 }
 
-/* No block can be had at once: storage must be found where the kernel can wait for it. */
+/* No block is free at once: storage must be found where the kernel can wait for it. */
 static void copied_when_full(struct run *r)
 {
 	struct area source = area_map(r, SHORT_PAGES, false), a = area_map(r, SHORT_PAGES, true);

@@ -289,7 +289,7 @@ static bool nothing_held(struct run *r, const struct attack *k, pid_t pid)
 	struct blocks held = held_now(r, k->technique, &k->attacker, pid);
 
 	blocks_free(&held);
-	return !held.pages;
+	return held.pages <= k->technique->strays;
 }
 
 static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)

@@ -69,6 +69,8 @@ struct technique {
 	 * else all pages of tag storage are looked at.
 	 */
 	bool (*is_held)(const struct state_page *page);
+	bool looks_movable;	/* the block map cannot tell that these pages are held */
+	unsigned int strays;	/* is_held() may be wrong for so many pages */
 	struct {
 		enum attack_effect effect;
 		const char *step;	/* what happens, for a class */

@@ -19,29 +19,41 @@
  * What may still be taken, in bytes. More is kept free than the kernel needs: the OOM
  * killer is quick. It comes for kernel memory, too, which cannot lie in CMA memory, so
  * that what is free there does not help; and vm.watermark_boost_factor adds some MiB to
- * the minimum.
+ * the minimum. But CMA memory is not used before less than its size is free elsewhere, and
+ * the minimum may be nearly as large, where huge pages have raised it.
  */
 static uint64_t room(struct run *r, const struct memory *m)
 {
-	uint64_t least = m->total / 64 > 8 * MIB ? m->total / 64 : 8 * MIB;
 	uint64_t keep = memory_reserve(r), other = m->free - m->cma_free;
+	uint64_t least = m->total / 64 > 8 * MIB ? m->total / 64 : 8 * MIB;
+	uint64_t keep_other = memory_min_free(r) + 3 * MIB;
 
 	if (least < keep)
 		least = keep;
-	if (m->free <= least || other <= keep - MIB)
+	if (keep_other < m->cma_total / 4 * 3)
+		keep_other = m->cma_total / 4 * 3;
+	if (keep_other > keep - MIB)
+		keep_other = keep - MIB;
+	if (m->free <= least || other <= keep_other)
 		return 0;
-	return m->free - least < other - (keep - MIB) ? m->free - least : other - (keep - MIB);
+	return m->free - least < other - keep_other ? m->free - least : other - keep_other;
+}
+
+static uint64_t room_now(struct run *r)
+{
+	struct memory m = memory_now(r);
+
+	return room(r, &m);
 }
 
 size_t room_pages(struct run *r)
 {
-	struct memory m;
 	uint64_t pages;
 
 	/* What is on its way through per-CPU lists is missing only for a moment. */
-	if (!eventually(200, (m = memory_now(r), room(r, &m))))
+	if (!eventually(200, room_now(r)))
 		return 0;
-	pages = room(r, &m) / page_size() / 4;
+	pages = room_now(r) / page_size() / 4;
 	return pages < MIN_PAGES ? MIN_PAGES : pages > MAX_PAGES ? MAX_PAGES : pages;
 }
 

@@ -5,10 +5,12 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +23,7 @@
 
 static struct run *the_run;
 static int dev;
-static unsigned int requests;
+static unsigned int *requests;	/* shared with the server */
 static char request[MAX_WRITE + sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in) +
 		    FUSE_MIN_READ_BUFFER];
 
@@ -47,7 +49,7 @@ static struct fuse_attr attr_of(uint64_t node)
 	struct fuse_attr a = { .ino = node, .nlink = 1, .uid = getuid(), .gid = getgid() };
 
 	a.blksize = (uint32_t)page_size();
-	a.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644;
+	a.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0755;
 	a.size = node == FUSE_ROOT_ID ? 0 : STALL_FILE_SIZE;
 	return a;
 }
@@ -92,7 +94,7 @@ static void serve_one(void)
 	}
 	case FUSE_READ:
 	case FUSE_WRITE:
-		__atomic_add_fetch(&requests, 1, __ATOMIC_RELEASE);
+		__atomic_add_fetch(requests, 1, __ATOMIC_RELEASE);
 		break;
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
@@ -106,17 +108,23 @@ static void serve_one(void)
 	}
 }
 
-static void *serve(void *arg)
+/*
+ * A process of its own: threads that wait for an answer cannot be killed before they have
+ * one, or the file system ends. It ends with the last file of /dev/fuse, so whoever waits
+ * must not have it open; and this process ends with the attacker, in any case.
+ */
+static void serve(pid_t attacker)
 {
-	(void)arg;
-	for (;;) {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		bail_errno(the_run, "PR_SET_PDEATHSIG");
+	while (getppid() == attacker) {
 		ssize_t n = read(dev, request, sizeof(request) - 1);
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
 			continue;
 		/* ENODEV: unmounted, or aborted. */
 		if (n < (ssize_t)sizeof(struct fuse_in_header))
-			return NULL;
+			return;
 		request[n] = '\0';
 		serve_one();
 	}
@@ -133,25 +141,15 @@ static void write_file(struct run *r, const char *path, const char *text)
 	close(fd);
 }
 
-static void thread(struct run *r, void *(*fn)(void *arg), void *arg)
-{
-	pthread_t t;
-	int err = pthread_create(&t, NULL, fn, arg);
-
-	if (err) {
-		errno = err;
-		bail_errno(r, "pthread_create");
-	}
-	pthread_detach(t);
-}
-
 void stall_fs_mount(struct run *r)
 {
 	char text[128];
 	unsigned int uid = getuid(), gid = getgid();
+	pid_t attacker = getpid(), server;
 	int fd;
 
 	the_run = r;
+	requests = shared_alloc(r, sizeof(*requests));
 	/* Once memory is full it is too late for that. */
 	memset(request, 1, sizeof(request));
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
@@ -174,23 +172,31 @@ void stall_fs_mount(struct run *r)
 	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev, uid, gid);
 	if (mount("stall", MOUNT_POINT, "fuse", MS_NOSUID | MS_NODEV, text))
 		bail_errno(r, "mount of a FUSE file system");
-	thread(r, serve, NULL);
-	/*
-	 * Closing is asked of the server, too, until it has said once that this is none
-	 * of its business. If this process were killed, nobody would be left to answer,
-	 * and it could not end.
-	 */
+	server = fork();
+	if (server < 0)
+		bail_errno(r, "fork");
+	if (!server) {
+		serve(attacker);
+		_exit(0);
+	}
+	close(dev);
+	/* Closing is asked of the server, too, until it has said once that it does not care. */
 	fd = stall_fs_open(r, 0, O_RDONLY);
 	if (close(fd))
 		bail_errno(r, "close");
 }
 
+void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX])
+{
+	snprintf(path, STALL_PATH_MAX, MOUNT_POINT "/%u", file);
+}
+
 int stall_fs_open(struct run *r, unsigned int file, int flags)
 {
-	char path[64];
+	char path[STALL_PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), MOUNT_POINT "/%u", file);
+	stall_fs_path(file, path);
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
 		bail_errno(r, "%s", path);
@@ -199,7 +205,7 @@ int stall_fs_open(struct run *r, unsigned int file, int flags)
 
 unsigned int stall_fs_requests(void)
 {
-	return __atomic_load_n(&requests, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(requests, __ATOMIC_ACQUIRE);
 }
 
 unsigned int stall_fs_max_requests(struct run *r)
@@ -215,6 +221,18 @@ unsigned int stall_fs_max_requests(struct run *r)
 	fclose(f);
 	/* Some are left for those that do not read ahead. */
 	return n - 16;
+}
+
+static void thread(struct run *r, void *(*fn)(void *arg), void *arg)
+{
+	pthread_t t;
+	int err = pthread_create(&t, NULL, fn, arg);
+
+	if (err) {
+		errno = err;
+		bail_errno(r, "pthread_create");
+	}
+	pthread_detach(t);
 }
 
 void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file system of the attacker's own, served by a thread of its own over /dev/fuse, that
+ * A file system of the attacker's own, served by a child of its own over /dev/fuse, that
  * never answers a read or a write. It is mounted in a mount namespace of its own, for
  * which an ordinary user needs a user namespace. All functions are for the attacker.
  */
@@ -18,6 +18,8 @@
 void stall_fs_mount(struct run *r);
 /* Its files are numbered; flags as for open(). */
 int stall_fs_open(struct run *r, unsigned int file, int flags);
+#define STALL_PATH_MAX 32
+void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX]);
 /* How many reads and writes it has been asked for; none of them is answered. */
 unsigned int stall_fs_requests(void);
 /* How many may be in the queue before whoever asks for one more has to wait. */

@@ -65,7 +65,7 @@ static void look_at_machine(struct exam *x)
 	}
 	snprintf(text, sizeof(text), "%s %s, %s", u.sysname, u.release, u.machine);
 	verdict(x, !strcmp(u.machine, "aarch64"), GRADE_FAIL, "machine", text, text,
-		"scenarios need arm64: scripts/vm -- tagscope doctor");
+		"scenarios need arm64: a board, or the emulated machine: scripts/vm -- tagscope doctor");
 	verdict(x, mte_supported(), GRADE_FAIL, "MTE", "programs can use it (HWCAP2_MTE)",
 		"not offered to programs (no HWCAP2_MTE)",
 		"a processor with FEAT_MTE2, CONFIG_ARM64_MTE, and no arm64.nomte");
@@ -89,8 +89,10 @@ static void look_at_storage(struct exam *x)
 	if (!err)
 		err = state_read_summary(st, &s);
 	if (err) {
+		/* Without these two nobody can tell what kernel it is. */
 		line(x, GRADE_FAIL, "kernel", state_error(st),
-		     "boot a kernel with the series: scripts/vm --kernel patched");
+		     geteuid() ? "be root" : !debugfs ? "mount debugfs" :
+		     "boot a kernel with the series: on a board that of scripts/package kernel, in the machine scripts/vm --kernel patched");
 		state_close(st);
 		return;
 	}
@@ -101,7 +103,7 @@ static void look_at_storage(struct exam *x)
 		line(x, GRADE_FAIL, "policy", text,
 		     !strcmp(s.reason, "cmdline") ? "boot with mte_tag_storage=cma" :
 		     !strcmp(s.reason, "no-node") ?
-		     "the device tree must name the tag storage: scripts/vm does so" :
+		     "the device tree must name the tag storage (arm,mte-tag-storage.yaml of the series); scripts/vm does so" :
 		     "dmesg | grep mte_tag_storage says more");
 	} else {
 		snprintf(text, sizeof(text),

@@ -232,8 +232,8 @@ static const char *histogram_file(enum state_histogram which)
 	return which == STATE_RESERVE_LATENCY ? "reserve_latency" : "replay_latency";
 }
 
-static int files_read_latency(struct state *st, enum state_histogram which, struct state_latency **lat,
-			      size_t *n)
+static int files_read_latency(struct state *st, enum state_histogram which,
+			      struct state_latency **lat, size_t *n)
 {
 	void *out;
 	int err = read_table(st, histogram_file(which), true, 5 + STATE_BUCKETS, sizeof(**lat),
@@ -272,7 +272,8 @@ static int write_file(struct state *st, const char *name, const char *text)
 		err = state_fail(st, -errno, "%s/%s: cannot write '%.*s': %s", st->root, name,
 			   (int)strcspn(text, "\n"), text, strerror(errno));
 	else if ((size_t)n != len)
-		err = state_fail(st, -EIO, "%s/%s: took only a part of what was written", st->root, name);
+		err = state_fail(st, -EIO, "%s/%s: took only a part of what was written", st->root,
+				 name);
 	close(fd);
 	return err;
 }
@@ -325,8 +326,8 @@ static int files_read_blocks(struct state *st, uint64_t first, size_t n, struct 
 	for (size_t i = 0; i < len / STATE_BLOCK_RECORD; i++) {
 		err = state_parse_block(buf + i * STATE_BLOCK_RECORD, &b[i], why, sizeof(why));
 		if (err) {
-			err = state_fail(st, err, "%s/blocks: block %" PRIu64 ": %s", st->root, first + i,
-				   why);
+			err = state_fail(st, err, "%s/blocks: block %" PRIu64 ": %s", st->root,
+					 first + i, why);
 			goto out;
 		}
 	}
@@ -357,7 +358,8 @@ static char *ask(struct state *st, const char *name, const char *request, int *e
 		     *err == -ESRCH ? "no such process" :
 		     *err == -ENXIO ? "no such page frame" : strerror(-*err));
 	} else if ((size_t)n != len) {
-		*err = state_fail(st, -EIO, "%s/%s: took only a part of the request", st->root, name);
+		*err = state_fail(st, -EIO, "%s/%s: took only a part of the request", st->root,
+				  name);
 	} else {
 		answer = read_text(st, name, fd, err);
 	}

@@ -30,8 +30,8 @@ void fail_attempts(struct run *r, enum failure f, uint64_t percent, uint64_t lef
 enum shortage {
 	STORAGE_NORMAL,	/* as it is */
 	STORAGE_FULL,	/* a block that stores no tags has to be emptied first, which may sleep */
-	STORAGE_HELD,	/* it cannot be had at all; what is reserved already can be shared */
-	STORAGE_MISS,	/* the next block that is asked for cannot be had; others can */
+	STORAGE_HELD,	/* none can be taken; what is reserved already can be shared */
+	STORAGE_MISS,	/* the next block that is asked for cannot be taken; others can */
 };
 
 /*

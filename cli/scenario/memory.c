@@ -71,7 +71,7 @@ struct memory memory_now(struct run *r)
 	return m;
 }
 
-uint64_t memory_reserve(struct run *r)
+uint64_t memory_min_free(struct run *r)
 {
 	static const char path[] = "/proc/sys/vm/min_free_kbytes";
 	static uint64_t min_free = UINT64_MAX;
@@ -85,8 +85,13 @@ uint64_t memory_reserve(struct run *r)
 		if (end == text)
 			bail(r, "%s: not a number", path);
 	}
+	return min_free;
+}
+
+uint64_t memory_reserve(struct run *r)
+{
 	/* Background reclaim begins a quarter above the minimum. */
-	return min_free / 4 * 5 + 6 * MIB;
+	return memory_min_free(r) / 4 * 5 + 6 * MIB;
 }
 
 /* ---- Ballast ------------------------------------------------------------------ */
@@ -236,7 +241,7 @@ size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, u
 	/* When memory is full it is too late to open files. */
 	pages_in_tag_storage(r, 0, b->base, 1);
 	while (found < want && ballast_grow(r, b, CHUNK, keep)) {
-		/* Before that nothing is put into tag storage: do not look in vain. */
+		/* Before that nothing is put into tag storage: no need to look. */
 		if (free_memory(r) > b->size / 8)
 			continue;
 		for (; checked < b->end; checked += CHUNK)

@@ -14,6 +14,8 @@ struct memory {
 };
 struct memory memory_now(struct run *r);
 
+/* What the kernel keeps for itself, in bytes (vm.min_free_kbytes). For any user. */
+uint64_t memory_min_free(struct run *r);
 /*
  * How much memory must stay free for the kernel to work without reclaim: what it
  * keeps for itself (vm.min_free_kbytes), and something for others. For any user.

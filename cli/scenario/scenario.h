@@ -215,7 +215,7 @@ void bail_errno(struct run *r, const char *fmt, ...)
 
 /* ---- Its parameters, its random numbers, its time ----------------------- */
 
-/* Values are checked before the run. A name or type that was not declared is a bail. */
+/* Values are checked before the run. A name or type that was not declared: bail(). */
 uint64_t param_u64(struct run *r, const char *name);	/* PARAM_UINT, PARAM_SIZE */
 bool param_bool(struct run *r, const char *name);
 const char *param_str(struct run *r, const char *name);	/* PARAM_ENUM, PARAM_STRING */
@@ -238,7 +238,7 @@ uint64_t rnd_below(struct run *r, uint64_t n);	/* 0 to n - 1; n > 0 */
 		ok_;                                                           \
 	})
 
-/* ---- The state of tag storage (root only; a bail if it cannot be read) --- */
+/* ---- The state of tag storage (root only; bail() if it cannot be read) --- */
 
 /* pid 0: the caller. Addresses may carry a tag. See state.h for the fields. */
 struct state_summary summary_now(struct run *r);
@@ -299,7 +299,7 @@ struct role_end {
 struct role_end role_wait(struct run *r, struct child *c, unsigned int ms);
 /* That, and one result: it ended by itself, with status 0, in time. */
 bool expect_role_done(struct run *r, struct child *c, unsigned int ms);
-/* Kill it (SIGKILL) and wait until it is gone; a bail if it is not within 10 s. */
+/* Kill it (SIGKILL) and wait until it is gone; bail() if it is not within 10 s. */
 void role_kill(struct run *r, struct child *c);
 
 /* Zeroed memory shared with the roles spawned later; freed with the scenario. */

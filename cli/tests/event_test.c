@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 #include "base/text.h"
 #include "event/reader.h"
@@ -133,7 +133,7 @@ TEST(there_and_back)
 		  .detail = "no zram here" },
 		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "ns", .value = 1.0 / 3 },
 		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "ns", .value = -1e300 },
-		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "1", .value = 12345678901234568.0 },
+		{ EVENT_MEASURE, "mmap", 13, "", "t", .unit = "1", .value = 12345678901234568.0 },
 		{ EVENT_MEASURE, "mmap", 13, "", "time", .unit = "1", .value = NAN },
 		{ EVENT_NOTE, "mmap", 14, "attacker", "a note: ö, 漢, \U0001f600" },
 		{ EVENT_OUTPUT, "mmap", 15, "", "" },
@@ -204,21 +204,25 @@ static const struct {
 	{ "{\"event\":\"note\",\"scenario\":\"x\",\"text\":\"y\",\"t_ns\":18446744073709551616}",
 	  "'t_ns'" },
 	{ "{\"event\":\"note\",\"scenario\":\"x\",\"text\":\"y\",\"t_ns\":1e400}", "'t_ns'" },
-	{ "{\"event\":\"step\",\"scenario\":\"x\",\"text\":\"y\",\"number\":4294967296}", "'number'" },
+	{ "{\"event\":\"step\",\"scenario\":\"x\",\"text\":\"y\",\"number\":4294967296}",
+	  "'number'" },
 	{ "{\"event\":\"result\",\"scenario\":\"x\",\"text\":\"y\"}", "'ok'" },
 	{ "{\"event\":\"measure\",\"scenario\":\"x\",\"name\":\"y\",\"unit\":\"1\"}", "'value'" },
 	{ "{\"event\":\"measure\",\"scenario\":\"x\",\"name\":\"y\",\"value\":1}", "'unit'" },
-	{ "{\"event\":\"end\",\"scenario\":\"x\",\"verdict\":\"great\",\"reason\":\"\"}", "great" },
-	{ "{\"event\":\"end\",\"scenario\":\"x\",\"verdict\":\"pass\",\"reason\":\"\"}", "'steps'" },
+	{ "{\"event\":\"end\",\"scenario\":\"x\",\"verdict\":\"great\",\"reason\":\"\"}",
+	  "great" },
+	{ "{\"event\":\"end\",\"scenario\":\"x\",\"verdict\":\"pass\",\"reason\":\"\"}",
+	  "'steps'" },
 	{ "{\"event\":\"exit\",\"scenario\":\"x\",\"how\":\"so\",\"text\":\"\"}", "'so'" },
 	{ "{\"event\":\"plan\",\"number\":1}", "'version'" },
-	{ "{\"event\":\"plan\",\"version\":2}", "version 2 of events; this tagscope knows version 1" },
+	{ "{\"event\":\"plan\",\"version\":2}",
+	  "version 2 of events; this tagscope knows version 1" },
 	{ "{\"event\":\"start\",\"scenario\":\"x\"}", "'kind'" },
-	{ "{\"event\":\"start\",\"scenario\":\"x\",\"kind\":\"\",\"summary\":\"\",\"explanation\":\"\","
-	  "\"seed\":1,\"time_limit_s\":1,\"parameters\":[{\"name\":\"p\",\"type\":\"uint\",\"text\":"
+	{ "{\"event\":\"start\",\"scenario\":\"x\",\"kind\":\"\",\"summary\":\"\",\"explanation\":"
+	  "\"\",\"seed\":1,\"time_limit_s\":1,\"parameters\":[{\"name\":\"p\",\"type\":\"uint\",\"text\":"
 	  "\"1\",\"help\":\"\"}]}", "parameter 'p' has no value" },
-	{ "{\"event\":\"start\",\"scenario\":\"x\",\"kind\":\"\",\"summary\":\"\",\"explanation\":\"\","
-	  "\"seed\":1,\"time_limit_s\":1,\"roles\":[1]}", "'name'" },
+	{ "{\"event\":\"start\",\"scenario\":\"x\",\"kind\":\"\",\"summary\":\"\",\"explanation\":"
+	  "\"\",\"seed\":1,\"time_limit_s\":1,\"roles\":[1]}", "'name'" },
 };
 
 TEST(what_is_wrong_is_told)
@@ -297,7 +301,8 @@ TEST(text_that_is_fit_to_be_shown)
 	}
 	{
 		static const char json[] =
-			"{\"event\":\"note\",\"scenario\":\"x\",\"text\":\"\\u001b]0;\\u0007\xff\"}";
+			"{\"event\":\"note\",\"scenario\":\"x\","
+			"\"text\":\"\\u001b]0;\\u0007\xff\"}";
 		char why[200];
 		struct event *ev;
 
@@ -484,4 +489,3 @@ TEST(a_line_without_end)
 	EXPECT_STREQ("line 2: longer than any event", why);
 	fclose(f);
 }
-

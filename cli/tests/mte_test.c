@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 #include "scenario/mte.h"
 

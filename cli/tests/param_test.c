@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 #include "base/suggest.h"
 #include "run/registry.h"

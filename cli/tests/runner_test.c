@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 /* Against what hangs, on a computer however busy. */
 #undef TEST_TIMEOUT_DEFAULT

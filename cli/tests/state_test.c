@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "tests/unit.h"
 
 #include "kernel/state_parse.h"
 #include "kernel/state_source.h"
@@ -353,9 +353,9 @@ TEST(another_source)
 	EXPECT_EQ(-EOPNOTSUPP, state_reset_histograms(st));
 	EXPECT_STREQ("small: has no histograms to set to zero", state_error(st));
 	state_close(st);
-	ASSERT_EQ(0, setenv("TAGSCOPE_STATE_SOURCE", "smal:77", 1));
+	ASSERT_EQ(0, setenv("TAGSCOPE_STATE_SOURCE", "smaller:77", 1));
 	EXPECT_EQ(-EINVAL, state_open(&st));
-	EXPECT_STREQ("TAGSCOPE_STATE_SOURCE: there is no source 'smal'", state_error(st));
+	EXPECT_STREQ("TAGSCOPE_STATE_SOURCE: there is no source 'smaller'", state_error(st));
 	state_close(st);
 	ASSERT_EQ(0, setenv("TAGSCOPE_STATE_SOURCE", "debugfs:/nonexistent", 1));
 	EXPECT_EQ(-ENOENT, state_open(&st));

@@ -56,7 +56,7 @@ static inline void unit_add(const char *name, void (*run)(void))
 	UNIT_ADD(name_)                                                                            \
 	static void name_(void)
 
-/* FIXTURE(f) { members }; then FIXTURE_SETUP(f), FIXTURE_TEARDOWN(f) and TEST_F(f, name) have self. */
+/* FIXTURE(f) { members }, then FIXTURE_SETUP(f), FIXTURE_TEARDOWN(f), TEST_F(f, name): with self */
 #define FIXTURE(f_) struct f_##_fixture
 #define FIXTURE_SETUP(f_) static void f_##_setup(struct f_##_fixture *self)
 #define FIXTURE_TEARDOWN(f_) static void f_##_teardown(struct f_##_fixture *self)
@@ -66,7 +66,6 @@ static inline void unit_add(const char *name, void (*run)(void))
 	static void f_##_##name_(void)                                                             \
 	{                                                                                          \
 		static struct f_##_fixture self;                                                   \
-                                                                                                   \
 		f_##_setup(&self);                                                                 \
 		f_##_##name_##_body(&self);                                                        \
 		f_##_teardown(&self);                                                              \
@@ -124,11 +123,9 @@ static inline bool unit_wrong_text(const char *file, int line, const char *wante
 #define UNIT_WHEN(wrong_, after_) for (bool unit_w = (wrong_); unit_w; unit_w = false, after_)
 #define UNIT_COMPARE(a_, op_, b_)                                                                  \
 	({                                                                                         \
-		__auto_type unit_a = (a_);                                                         \
-		__auto_type unit_b = (b_);                                                         \
-                                                                                                   \
-		unit_wrong((long long)unit_a op_ (long long)unit_b, __FILE__, __LINE__,            \
-			   #a_ " " #op_ " " #b_, (long long)unit_a, (long long)unit_b);            \
+		long long unit_a = (long long)(a_), unit_b = (long long)(b_);                      \
+		unit_wrong(unit_a op_ unit_b, __FILE__, __LINE__, #a_ " " #op_ " " #b_,            \
+			   unit_a, unit_b);                                                        \
 	})
 #define UNIT_GO_ON ((void)0)
 #define UNIT_LEAVE _exit(1)

@@ -8,7 +8,7 @@
 struct ui_options {
 	struct session_source **runs;	/* that can be run in it, one after the other */
 	size_t nr_runs;			/* 0: only watch */
-	struct session_tee tee;		/* hears all runs; those not begun are told as skipped */
+	struct session_tee tee;		/* hears all runs; what is not begun is a skip */
 	unsigned int interval_ms;	/* between two readings of the state */
 	bool color;
 };

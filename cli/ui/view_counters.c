@@ -36,7 +36,8 @@ static void draw_counter(struct ui *ui, int y, struct rect r, size_t i, bool her
 								      PAINT_PLAIN);
 	screen_printf(y, r.x, r.w, here ? PAINT_PLAIN | PAINT_CURSOR : PAINT_PLAIN,
 		      "%-*.*s%*s%*s", NAME_COLS, NAME_COLS, state_counter_name(&m->now, i),
-		      VALUE_COLS, state_counter_value(&m->now, i, value, sizeof(value)), RATE_COLS, rate);
+		      VALUE_COLS, state_counter_value(&m->now, i, value, sizeof(value)), RATE_COLS,
+		      rate);
 	screen_sparkline(y, x + w - (int)n, gauge ? PAINT_RESERVED : PAINT_WARN, v, (int)n, 0);
 }
 

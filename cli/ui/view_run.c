@@ -113,6 +113,8 @@ static void measures(const struct session *s, struct page *p)
 static void what_next(const struct ui *ui, struct page *p)
 {
 	const struct session *s = ui->session;
+	bool (*next)(const struct session_source *src, unsigned int i, char *buf, size_t size) =
+		s->src->ops->next;
 	char text[512], *nl;
 
 	para(p, 0, PAINT_BOLD, "What to try next");
@@ -120,8 +122,7 @@ static void what_next(const struct ui *ui, struct page *p)
 	     "R: once more, here.  1: the map as it is now.  3: how long it took.  4: the log.");
 	if (s + 1 < ui->sessions + ui->nr_sessions)
 		para(p, 2, PAINT_PLAIN, "]: the next run, %s.", s[1].about->scenario);
-	for (unsigned int i = 0; s->src->ops->next && s->src->ops->next(s->src, i, text, sizeof(text));
-	     i++) {
+	for (unsigned int i = 0; next && next(s->src, i, text, sizeof(text)); i++) {
 		nl = strchr(text, '\n');
 		if (nl)
 			*nl = '\0';
@@ -139,7 +140,8 @@ static void put_all(const struct ui *ui, struct page *p)
 	switch (s->phase) {
 	case SESSION_READY:
 		if (ui->nr_sessions > 1)
-			para(p, 0, PAINT_DIM, "Run %zu of %zu; ] and [ go to the next and the one before.",
+			para(p, 0, PAINT_DIM,
+			     "Run %zu of %zu; ] and [ go to the next and the one before.",
 			     (size_t)(s - ui->sessions) + 1, ui->nr_sessions);
 		what_it_is(s, p);
 		para(p, 0, PAINT_BOLD, "Press SPACE to begin. %s", s->step_mode ?

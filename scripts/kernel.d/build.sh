@@ -6,7 +6,7 @@
 # sourced by scripts/kernel.
 
 # About how many files a build from nothing compiles, until one has been counted.
-OBJECTS_GUESS=1310
+OBJECTS_GUESS=1255
 
 # progress WHAT TOTAL: reads make's output and tells on stderr (or $PROGRESS_FD) how
 # many files are compiled; prints the count on stdout.

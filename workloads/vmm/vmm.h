@@ -2,7 +2,7 @@
 /*
  * A small VMM: guests with MTE, of one CPU and a few ranges of memory, that do nothing
  * of their own but run the functions of guest.S when told to. For scenarios: what
- * cannot be done for reasons that have nothing to do with tags is a bail().
+ * cannot be done for reasons that have nothing to do with tags ends the scenario by bail().
  *
  * Memory of the guest is memory of the caller, at another address. vmm_new() makes a
  * little for the guest's code and for what is handed over; the rest is the caller's.

@@ -52,7 +52,7 @@ static double deadline(double seconds, bool fair)
 
 /*
  * Milliseconds until a limit is reached, -1 if there is none; 0, and in *why what limit
- * it was. Asked for no more often than needed: /proc is read for it.
+ * it was. Looks once a second, as qemu_waited() wants.
  */
 static int until_limit(enum ending *why)
 {

@@ -126,10 +126,28 @@ int qemu_status(void)
 	return wait_status;
 }
 
+/* Of thread @tid: @waited is how long it has waited so far. How much of it is new. */
+static double newly_waited(int tid, double waited)
+{
+	static struct { int tid; double waited; } seen[64];
+	size_t i = 0;
+	double more;
+
+	while (i < sizeof(seen) / sizeof(seen[0]) && seen[i].tid && seen[i].tid != tid)
+		i++;
+	if (i == sizeof(seen) / sizeof(seen[0]))
+		return 0;
+	more = waited - (seen[i].tid ? seen[i].waited : 0);
+	seen[i].tid = tid;
+	seen[i].waited = waited;
+	return more;
+}
+
 double qemu_waited(void)
 {
-	char path[300];
+	static double total;
 	double most = 0;
+	char path[300];
 	struct dirent *e;
 	DIR *d;
 
@@ -139,18 +157,24 @@ double qemu_waited(void)
 		double ran, waited;
 		FILE *f;
 
+		if (e->d_name[0] == '.')
+			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, e->d_name);
 		f = fopen(path, "re");
 		if (!f)
 			continue;
 		/* Nanoseconds on a processor, and nanoseconds waiting for one. */
-		if (fscanf(f, "%lf %lf", &ran, &waited) == 2 && waited / 1e9 > most)
-			most = waited / 1e9;
+		if (fscanf(f, "%lf %lf", &ran, &waited) == 2) {
+			waited = newly_waited(atoi(e->d_name), waited / 1e9);
+			if (waited > most)
+				most = waited;
+		}
 		fclose(f);
 	}
 	if (d)
 		closedir(d);
-	return most;
+	total += most;
+	return total;
 }
 
 int qemu_err_fd(void)

@@ -112,7 +112,9 @@ int qemu_status(void);
 
 /*
  * Seconds that QEMU has been able to run, but waited for a processor that others
- * used: of its threads that which waited longest. 0 if the kernel does not tell.
+ * used: between one call and the next, of its threads that which waited longest. So
+ * it has to be asked every now and then, as they wait for one another. 0 if the
+ * kernel does not tell.
  */
 double qemu_waited(void);
 
