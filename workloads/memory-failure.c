@@ -201,7 +201,7 @@ static void private_pages(struct run *r, size_t n, bool pending)
 {
 	const char *what = pending ? "pages that wait for storage" : "tagged pages";
 	uint64_t start = summary_now(r).reserved_pages, corrupted = all_bad(r);
-	uint64_t *pfn, bad[MAX_BAD * EVERY];
+	uint64_t *pfn, bad[MAX_BAD * EVERY] = { 0 };
 	size_t nr_bad = 0, killed = 0, loads = 0, stores = 0, tags = 0, same = 0;
 	struct area a = area_map(r, n, !pending), again;
 
@@ -280,7 +280,7 @@ static void shared_pages(struct run *r, size_t n)
 {
 	uint64_t start = summary_now(r).reserved_pages, corrupted = all_bad(r);
 	int fd = memfd_create("tagscope-failure", MFD_CLOEXEC);
-	uint64_t bad[MAX_BAD * EVERY], *pfn;
+	uint64_t bad[MAX_BAD * EVERY] = { 0 }, *pfn;
 	size_t nr_bad = 0, plain_signals = 0, tagged_signals = 0, refused = 0;
 	char *plain, *p, *buf = malloc(page_size());
 	struct area a;
@@ -493,7 +493,7 @@ static void storage_with_data(struct run *r)
 {
 	enum { MAX = 1024 };
 	uint64_t start = summary_now(r).reserved_pages, corrupted = all_bad(r);
-	uint64_t bad[MAX_BAD], block[MAX_BAD];
+	uint64_t bad[MAX_BAD] = { 0 }, block[MAX_BAD];
 	struct ballast *b = ballast_new(r);
 	char **pages = calloc(MAX, sizeof(*pages));
 	size_t n, lost = 0, kept = 0, moved = 0, failed = 0;
@@ -580,7 +580,7 @@ static uint64_t block_pfn(struct run *r, const struct area *a, uint64_t block)
 static void storage_free(struct run *r, size_t n)
 {
 	uint64_t start = summary_now(r).reserved_pages, corrupted = all_bad(r);
-	uint64_t bad[MAX_BAD], block[MAX_BAD], *was, *is;
+	uint64_t bad[MAX_BAD] = { 0 }, block[MAX_BAD] = { 0 }, *was, *is;
 	size_t nr_bad = 0, failed = 0, moved = 0, stay = 0, here = 0;
 	struct area a = area_map(r, n, false), half, other, fresh;
 	struct state_summary before, after;

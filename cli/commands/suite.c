@@ -86,6 +86,7 @@ static int add_all(struct batch *ex, const struct command *cmd, const struct sce
 		int err = EXIT_OK;
 
 		for (size_t i = 0; axis_value(&axes[n], i, one, sizeof(one)); i++) {
+			/* cppcheck-suppress autoVariables ; only what this calls looks at it */
 			set[nr_set] = one;
 			err = add_all(ex, cmd, s, axes, nr, n + 1, set, nr_set + 1);
 			if (err)
