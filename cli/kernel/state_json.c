@@ -29,7 +29,7 @@ static void word(const cJSON *o, const char *key, char *buf, size_t size)
 
 	if (!text || strlen(text) >= size)
 		text = "-";
-	strcpy(buf, text);
+	snprintf(buf, size, "%s", text);
 	text_clean(buf);
 }
 
