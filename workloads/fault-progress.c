@@ -28,8 +28,6 @@
 #define MAX_STUCK 12
 #define TIMER_US 100000
 #define OUTCOME_MS 20000
-#define PAIR_PAGES 512
-#define PAIR_WAIT_MS 60000
 
 static void run_on(unsigned int cpu)
 {
@@ -196,61 +194,6 @@ static void signals_while_held(struct run *r, bool timer)
 	area_unmap(r, &a);
 }
 
-/* ---- Two processes on the same swapped pages ------------------------------------------- */
-
-static size_t touch(const struct area *a)
-{
-	size_t failed = 0;
-
-	for (size_t i = 0; i < a->n; i++)
-		failed += probe_load(area_page(a, i)).signal != 0;
-	return failed;
-}
-
-static void pair_on_swapped_pages(struct run *r, unsigned int rounds)
-{
-	struct state_summary before, after;
-	size_t failed = 0, kids = 0;
-
-	if (!memory_now(r).swap_total) {
-		note(r, "no swap: the step about swapped pages is left out");
-		return;
-	}
-	step(r,
-	     "Parent and child touch the same swapped pages at the same moment, and now and then the storage of a page cannot be had. Another can, and that the other process waits for the page, too, is no reason for an error.");
-	before = summary_now(r);
-	for (unsigned int k = 0; k < rounds; k++) {
-		struct area a = area_map(r, PAIR_PAGES, true);
-		int status;
-		pid_t pid;
-
-		area_write(r, &a);
-		require(r, swap_out(r, a.base, a.n, PAIR_WAIT_MS), "all pages are swapped out");
-		fail_attempts(r, FAIL_RESERVE, 60, 0);
-		fail_attempts(r, FAIL_ISOLATE, 60, 0);
-		pid = fork();
-		if (pid < 0)
-			bail_errno(r, "fork");
-		if (!pid)
-			_exit(touch(&a) != 0);
-		failed += touch(&a);
-		if (waitpid(pid, &status, 0) != pid)
-			bail_errno(r, "waitpid");
-		fail_attempts(r, FAIL_RESERVE, 0, 0);
-		fail_attempts(r, FAIL_ISOLATE, 0, 0);
-		kids += !WIFEXITED(status) || WEXITSTATUS(status);
-		if (!failed)
-			area_expect(r, &a, "swapped in");
-		area_unmap(r, &a);
-	}
-	after = summary_now(r);
-	measure(r, "pair_copies_elsewhere", "pages",
-		(double)(after.alloc_other_page - before.alloc_other_page));
-	expect_eq_u64(r, failed, 0, "no access of the parent failed");
-	expect_eq_u64(r, kids, 0, "nor of the child");
-	expect_eq_u64(r, after.foa_sigbus - before.foa_sigbus, 0, "and no SIGBUS is counted");
-}
-
 static void fault_progress_run(struct run *r)
 {
 	beside_a_slow_thread(r, param_u64(r, "seconds"));
@@ -260,7 +203,6 @@ static void fault_progress_run(struct run *r)
 	     "A page and its storage are both held: the access ends in SIGBUS, a second later, and no later if a timer interrupts it all the time.");
 	signals_while_held(r, false);
 	signals_while_held(r, true);
-	pair_on_swapped_pages(r, (unsigned int)param_u64(r, "rounds"));
 }
 
 static const struct scenario fault_progress_scenario = {
@@ -273,8 +215,7 @@ static const struct scenario fault_progress_scenario = {
 		"But if somebody does hold both the page and what is in its storage, the access must end, with an error, whatever signals arrive.",
 	.groups = "stress",
 	.params = PARAMS(
-		P_UINT("seconds", "30", 1, 3600, "how long a thread that does not get on is watched"),
-		P_UINT("rounds", "4", 1, 1000, "rounds of two processes on swapped pages")),
+		P_UINT("seconds", "30", 1, 3600, "how long a thread that does not get on is watched")),
 	.needs = NEED_TAG_STORAGE | NEED_SMP,
 	.min_memory = 512 << 20,
 	.time_limit_s = 900,
