@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "area.h"
-#include "failures.h"
-#include "place.h"
-#include "scenario.h"
+#include "scenario/area.h"
+#include "scenario/failures.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
 
 #define HOGS 6
 #define BLOCKS 1024		/* that the slow thread needs, one after the other */
@@ -197,7 +197,7 @@ static void signals_while_held(struct run *r, bool timer)
 static void fault_progress_run(struct run *r)
 {
 	beside_a_slow_thread(r, param_u64(r, "seconds"));
-	if (!failures_known(r))
+	if (!failures_known(r, "page and storage held: the access has an outcome"))
 		return;
 	step(r,
 	     "A page and its storage are both held: the access ends in SIGBUS, a second later, and no later if a timer interrupts it all the time.");
@@ -219,6 +219,7 @@ static const struct scenario fault_progress_scenario = {
 	.needs = NEED_TAG_STORAGE | NEED_SMP,
 	.min_memory = 512 << 20,
 	.time_limit_s = 900,
+	.save_restore = SETTINGS(FAILURE_SETTINGS),
 	.run = fault_progress_run,
 };
 SCENARIO(fault_progress_scenario);
