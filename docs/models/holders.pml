@@ -4,7 +4,7 @@
  * which they move a folio (tag_hold_isolate(), tag_unhold()), and compare the
  * folio's count with what they know (tag_folio_held()).
  *
- * Three tasks move the folio F and look at it, each twice; or get a reference by
+ * Three tasks move the folio F and look at it, one of them twice; or get a reference by
  * get_user_pages(), of which they tell first, in another list, with a lock of its
  * own. Somebody else has a reference for a while.
  *
@@ -16,7 +16,6 @@
  */
 
 #define NT 3
-#define ROUNDS 2
 
 byte refs = 1;			/* it is mapped */
 bool pinned;			/* by somebody else */
@@ -120,15 +119,15 @@ inline look()
 	}
 }
 
-proctype task(byte me)
+proctype task(byte me; byte left)
 {
-	byte round, known, others, before;
+	byte known, others, before;
 	bool mine, held;
 
 	do
-	:: round == ROUNDS -> break
+	:: !left -> break
 	:: else ->
-		round++;
+		left--;
 		if
 		:: hold_isolate();
 		   if
@@ -171,9 +170,9 @@ active proctype monitor()
 init
 {
 	atomic {
-		run task(0);
-		run task(1);
-		run task(2);
+		run task(0, 2);
+		run task(1, 1);
+		run task(2, 1);
 		run other()
 	}
 }
