@@ -57,9 +57,9 @@ static void release(struct run *r, struct attacker *a)
 {
 	(void)r;
 	(void)a;
-	while (nr_pipes--) {
-		close(pipes[nr_pipes][0]);
-		close(pipes[nr_pipes][1]);
+	for (; nr_pipes; nr_pipes--) {
+		close(pipes[nr_pipes - 1][0]);
+		close(pipes[nr_pipes - 1][1]);
 	}
 }
 
