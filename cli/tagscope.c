@@ -20,7 +20,8 @@ static void help(FILE *f)
 	      "  tagscope doctor              what works here, and what to do about what does not\n"
 	      "  tagscope list                the scenarios there are\n"
 	      "  tagscope run --step mmap     go through one, a key a step\n\n"
-	      "Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 error, 4 it was skipped.\n", f);
+	      "Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 error, 4 it was\n"
+	      "skipped.\n", f);
 }
 
 static const char *command_name_at(void *list, size_t i)

@@ -215,7 +215,8 @@ static const struct scenario fault_progress_scenario = {
 		"But if somebody does hold both the page and what is in its storage, the access must end, with an error, whatever signals arrive.",
 	.groups = "stress",
 	.params = PARAMS(
-		P_UINT("seconds", "30", 1, 3600, "how long a thread that does not get on is watched")),
+		P_UINT("seconds", "30", 1, 3600,
+		       "how long a thread that does not get on is watched")),
 	.needs = NEED_TAG_STORAGE | NEED_SMP,
 	.min_memory = 512 << 20,
 	.time_limit_s = 900,

@@ -175,7 +175,8 @@ static void keep_one_of_a_block(struct run *r, const struct area *a, uint64_t re
 	     n, block);
 	before = block_now(r, block);
 	for (size_t i = first; i < first + n; i++)
-		if (t[i].page != kept && madvise(area_page(a, t[i].page), page_size(), MADV_DONTNEED))
+		if (t[i].page != kept &&
+		    madvise(area_page(a, t[i].page), page_size(), MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
 	expect(r, reserved_pages_wait(r, reserved - (n - 1)),
 	       "the pages that were dropped have no tag storage");

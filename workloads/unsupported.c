@@ -283,7 +283,8 @@ static const struct scenario unsupported_scenario = {
 	.needs = NEED_TAG_STORAGE | NEED_DISPOSABLE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
-	.save_restore = SETTINGS({ POWER "disk", SETTING_OPTIONAL }, { POWER "state", SETTING_OPTIONAL | SETTING_LASTING },
+	.save_restore = SETTINGS({ POWER "disk", SETTING_OPTIONAL },
+				 { POWER "state", SETTING_OPTIONAL | SETTING_LASTING },
 				 { MEMORY "memory*/online", SETTING_OPTIONAL | SETTING_LASTING }),
 	.run = unsupported,
 };

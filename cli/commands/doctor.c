@@ -103,7 +103,8 @@ static void look_at_storage(struct exam *x)
 		line(x, GRADE_FAIL, "policy", text,
 		     !strcmp(s.reason, "cmdline") ? "boot with mte_tag_storage=cma" :
 		     !strcmp(s.reason, "no-node") ?
-		     "the device tree must name the tag storage (arm,mte-tag-storage.yaml of the series); scripts/vm does so" :
+		     "the device tree must name the tag storage "
+		     "(arm,mte-tag-storage.yaml of the series); scripts/vm does so" :
 		     "dmesg | grep mte_tag_storage says more");
 	} else {
 		snprintf(text, sizeof(text),

@@ -34,7 +34,8 @@ child_main(struct runner *rn, int say, int go, int out, pid_t parent)
 	 * not mount either. Swap is known by the mount its file was found in, and shall be
 	 * found there later.
 	 */
-	if (!settings_include(rn, SETTING_SWAP) && !unshare(CLONE_NEWNS) && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+	if (!settings_include(rn, SETTING_SWAP) && !unshare(CLONE_NEWNS) &&
+	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
 		_exit(RUN_EXIT_ENDED);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		_exit(RUN_EXIT_ENDED);

@@ -76,7 +76,8 @@ const char *scenario_defect(const struct scenario *s, char *buf, size_t size)
 	}
 	for (const struct setting *c = s->save_restore; c && c->path; c++)
 		if (c->flags & SETTING_LASTING && !(s->needs & NEED_DISPOSABLE))
-			return "what it changes cannot be put back, and it does not need a disposable machine";
+			return "what it changes cannot be put back, "
+			       "and it does not need a disposable machine";
 	if (s->kind == SCENARIO_ADVERSARY) {
 		if (!s->syscalls)
 			return "an adversary must declare the system calls it makes";

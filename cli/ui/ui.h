@@ -15,8 +15,8 @@ struct ui_options {
 
 /*
  * Take over the terminal until the user leaves. Returns an exit status: that of all
- * runs, 0 if there are none; 128 and more for a signal; 3 if the terminal or the state cannot be used,
- * with a message on stderr.
+ * runs, 0 if there are none; 128 and more for a signal; 3 if the terminal or the state
+ * cannot be used, with a message on stderr.
  */
 int ui_main(const struct ui_options *opt);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # dir and failed are the test's, too
 #
 # What tests share; to be sourced. dir is the test's folder: what the last command wrote
 # is in $dir/out and $dir/err, and is shown with what failed.
