@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "failures.h"
@@ -82,4 +83,15 @@ bool storage_shortage(struct run *r, enum shortage how)
 	fail(r, FAIL_RESERVE, 100, 0, times[how].reserve);
 	fail(r, FAIL_ISOLATE, 100, 0, times[how].isolate);
 	return true;
+}
+
+bool protect_waiting(struct run *r, void *p, size_t len)
+{
+	bool full = storage_shortage(r, STORAGE_FULL);
+
+	if (mprotect(p, len, PROT_READ | PROT_WRITE | PROT_MTE))
+		bail_errno(r, "mprotect with PROT_MTE");
+	if (full)
+		storage_shortage(r, STORAGE_NORMAL);
+	return full;
 }

@@ -37,4 +37,11 @@ enum shortage {
  */
 bool storage_shortage(struct run *r, enum shortage how);
 
+/*
+ * mprotect() len bytes at p with PROT_MTE while storage is full: pages without storage are
+ * inaccessible then, and wait for the first access. False, as failures_known(): then the
+ * kernel took what is free.
+ */
+bool protect_waiting(struct run *r, void *p, size_t len);
+
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 
@@ -37,7 +38,7 @@ static struct area pending_area(struct run *r, size_t n)
 	struct area a = area_map(r, n, false);
 
 	area_write_data(r, &a);
-	area_protect(r, &a, true);
+	protect_waiting(r, a.base, area_len(&a));
 	a.tags = 0;
 	return a;
 }
@@ -181,7 +182,7 @@ static void populated(struct run *r, size_t n)
 	area_write_data(r, &a);
 	if (mlock(a.base, area_len(&a)))
 		bail_errno(r, "mlock");
-	area_protect(r, &a, true);
+	protect_waiting(r, a.base, area_len(&a));
 	a.tags = 0;
 	area_expect(r, &a, "locked, then made taggable");
 	area_write_tags(r, &a);

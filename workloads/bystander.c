@@ -204,14 +204,10 @@ static void pins_of_waiting_pages(struct run *r, size_t n)
 	if (!p || pipe2(fds, O_CLOEXEC))
 		bail_errno(r, "memory, or a pipe");
 	memset(p, 1, n * page_size());
-	if (!storage_shortage(r, STORAGE_FULL)) {
-		note(r, "pins of pages that wait for storage are left out");
-		goto out;
-	}
 	step(r,
 	     "Pages become taggable, but tag storage is full: they wait for the first access. Before it they go into a pipe, where they would be held without storage for their tags.");
-	if (mprotect(p, n * page_size(), RW | PROT_MTE))
-		bail_errno(r, "mprotect with PROT_MTE");
+	if (!protect_waiting(r, p, n * page_size()))
+		goto out;
 	for (size_t i = 0; i < n; i++)
 		waiting += page_now(r, 0, p + i * page_size()).foa;
 	expect_eq_u64(r, waiting, n, "waiting pages: they fault on access");
@@ -222,7 +218,6 @@ static void pins_of_waiting_pages(struct run *r, size_t n)
 	}
 	for (size_t i = 0; i < n; i++)
 		without += !page_now(r, 0, p + i * page_size()).has_storage;
-	storage_shortage(r, STORAGE_NORMAL);
 	expect_eq_u64(r, without, 0, "waiting pages: each has storage for its tags when it is held");
 out:
 	close(fds[0]);

@@ -329,8 +329,8 @@ static void one_kind(struct run *r, struct vmm *v, size_t n, enum backing backin
 	     backing_names[backing], protection_names[prot]);
 	want_data(&c, n, seed);
 	memcpy(m.base, c.data, n * page_size());
-	if (prot == LATER && mprotect(m.base, SLOT_SIZE, RW | PROT_MTE))
-		bail_errno(r, "mprotect with PROT_MTE");
+	if (prot == LATER)
+		protect_waiting(r, m.base, SLOT_SIZE);
 	expect_eq_u64(r, pages_with_storage(r, m.base, n), prot == TAGGED ? n : 0,
 		      "%s: before the guest comes, pages have storage if the VMM tags", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 
@@ -206,10 +207,10 @@ static void private_pages(struct run *r, size_t n, bool pending)
 
 	if (pending) {
 		step(r,
-		     "Memory fails under pages that were made taggable with mprotect(), and that wait for the storage of their tags.");
+		     "Memory fails under pages that were made taggable with mprotect() while tag storage was full, and that wait for the storage of their tags.");
 		area_write_data(r, &a);
 		a.tags = 0;
-		area_protect(r, &a, true);
+		protect_waiting(r, a.base, area_len(&a));
 	} else {
 		step(r,
 		     "Memory fails under every fourth of %zu tagged pages (MADV_HWPOISON). What was in such a page is lost, and who looks at it gets SIGBUS; the other pages, with their tags, are as they were.",

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "failures.h"
 #include "place.h"
 #include "scenario.h"
 
@@ -59,7 +60,7 @@ static void live(struct run *r, struct memory_of *m, uint64_t seed, const bool *
 		pattern_fill(area_page(&m->pending, i), page_size(), m->pending.data, i);
 		*(volatile char *)area_page(&m->empty, i);
 	}
-	area_protect(r, &m->pending, true);
+	protect_waiting(r, m->pending.base, area_len(&m->pending));
 	raise(SIGSTOP);
 	if (!*changed)
 		_exit(0);
