@@ -102,14 +102,26 @@ static void file_free(struct file *f)
 
 struct shared {
 	struct file f;
-	struct gate *held;
+	struct gate *mapped, *hold, *held;
 	uint64_t reads;
 	int stop;
 };
 
+/* Pin and read a byte of this process so often. */
+static void read_own(struct run *r, void *p, unsigned int times)
+{
+	struct iovec from = { p, 1 }, to;
+	char byte;
+
+	to = (struct iovec){ &byte, 1 };
+	while (times--)
+		if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1)
+			bail_errno(r, "process_vm_readv");
+}
+
 static const struct role reader = {
 	.name = "reader",
-	.summary = "holds a page of a file by splice, and reads its own mapping of it over and over",
+	.summary = "reads its own mapping of a page of a file over and over, and holds it by splice",
 	.syscalls = SYSCALLS("mmap", "pipe2", "splice", "process_vm_readv", "getpid"),
 };
 
@@ -117,18 +129,21 @@ static void read_on(struct run *r, void *arg)
 {
 	struct shared *s = arg;
 	loff_t off = s->f.off;
-	char byte;
-	struct iovec to = { &byte, 1 }, from = { NULL, 1 };
 	int fds[2];
+	void *p;
 
-	from.iov_base = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, s->f.fd, s->f.off);
-	if (from.iov_base == MAP_FAILED || pipe2(fds, O_CLOEXEC) ||
-	    splice(s->f.fd, &off, fds[1], NULL, 1, 0) != 1)
+	p = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, s->f.fd, s->f.off);
+	if (p == MAP_FAILED || pipe2(fds, O_CLOEXEC))
+		bail_errno(r, "mapping a page of the file");
+	read_own(r, p, 100);
+	gate_open(s->mapped);
+	if (!gate_wait(s->hold, 30000))
+		bail(r, "nobody told the reader to hold the page");
+	if (splice(s->f.fd, &off, fds[1], NULL, 1, 0) != 1)
 		bail_errno(r, "holding a page of the file");
 	gate_open(s->held);
 	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
-		if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1)
-			bail_errno(r, "process_vm_readv");
+		read_own(r, p, 1);
 		__atomic_add_fetch(&s->reads, 1, __ATOMIC_RELAXED);
 	}
 }
@@ -141,10 +156,21 @@ static void mapping_of_others(struct run *r, const struct file *f)
 	struct child *c;
 
 	s->f = *f;
+	s->mapped = gate_new(r);
+	s->hold = gate_new(r);
 	s->held = gate_new(r);
 	step(r,
-	     "An ordinary user holds a page of a file in a pipe, and pins and reads its own mapping of it with process_vm_readv(), over and over. This program maps the page, too, and must not notice.");
+	     "This program maps a page of a file. An ordinary user maps it, too, and pins and reads it there with process_vm_readv().");
+	start = moves(r);
 	c = role_spawn(r, &reader, read_on, s);
+	require(r, gate_wait(s->mapped, 30000), "the reader reads the page");
+	expect(r, page_now(r, 0, f->page).in_tag_storage,
+	       "mapping of others: the page is not moved for that");
+	expect_range(r, moves(r) - start, 0, NOISE, "mapping of others: nor is that tried");
+
+	step(r,
+	     "It also holds the page in a pipe, so that it cannot be moved, and reads it over and over.");
+	gate_open(s->hold);
 	require(r, gate_wait(s->held, 30000), "the reader holds the page");
 	start = moves(r);
 	if (getrusage(RUSAGE_THREAD, &before))
@@ -179,10 +205,17 @@ static void futexes(struct run *r, const struct file *f)
 	measure(r, "futex_wake", "ns", (double)(now_ns() - ns) / 1000);
 	expect_range(r, moves(r) - start, 0, NOISE, "futex: nobody tries to move its page");
 	expect(r, page_now(r, 0, f->page).in_tag_storage, "futex: the page is where it was");
+
+	step(r,
+	     "The program pins and reads this page with process_vm_readv(). It cannot be moved while it is held, which shows, so it costs what it costs elsewhere.");
+	start = moves(r);
+	read_own(r, f->page, 1000);
+	expect_range(r, moves(r) - start, 0, NOISE, "held page: nobody tries to move it");
 	close(fds[0]);
 	close(fds[1]);
 
-	/* Nothing but the mapping refers to it now, and it could be moved. */
+	step(r, "Nobody holds it any more, so it could be moved; but a futex does not pin it.");
+
 	start = moves(r);
 	for (int i = 0; i < 100; i++)
 		if (syscall(SYS_futex, f->page, FUTEX_WAKE, 1, NULL, NULL, 0) < 0)
