@@ -427,9 +427,11 @@ static void forked_while_pending(struct run *r, size_t n)
 	struct child *c;
 
 	step(r,
-	     "Data first, then mprotect() with PROT_MTE, then fork, before any page was accessed: both inherit inaccessible pages without tag storage.");
-	if (mprotect(p.a.base, n * page_size(), PROT_READ | PROT_WRITE | PROT_MTE))
-		bail_errno(r, "mprotect with PROT_MTE");
+	     "Data first, then mprotect() with PROT_MTE while tag storage is full, then fork, before any page was accessed: both inherit inaccessible pages without tag storage.");
+	if (!mprotect_storage_full(r, p.a.base, n * page_size())) {
+		area_free(r, &p.a);
+		return;
+	}
 	c = role_spawn(r, &child_role, pending_child, &p);
 	for (size_t i = 0; i < n; i++) {
 		struct state_page mine = page_now(r, 0, page_at(&p.a, i));

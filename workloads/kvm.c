@@ -331,8 +331,8 @@ static void one_kind(struct run *r, struct vmm *v, size_t n, enum backing backin
 	     backing_names[backing], protection_names[prot]);
 	want_data(&c, n, seed);
 	memcpy(m.base, c.data, n * page_size());
-	if (prot == LATER && mprotect(m.base, SLOT_SIZE, RW | PROT_MTE))
-		bail_errno(r, "mprotect with PROT_MTE");
+	if (prot == LATER)
+		mprotect_storage_full(r, m.base, SLOT_SIZE);
 	expect_eq_u64(r, pages_with_storage(r, m.base, n), prot == TAGGED ? n : 0,
 		      "%s: before the guest comes, pages have storage if the VMM tags", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);
@@ -401,6 +401,29 @@ static void in_the_guest(struct run *r, struct vmm *v)
 		       !end.err && end.exception && end.x0 >> 26 == 0x25 && (end.x0 & 0x3f) == 0x11,
 		       "in the guest: a load by the wrong tag is a tag check fault");
 	}
+	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
+	unmap_memory(r, &m);
+}
+
+/* What was never written is the zero page, in stage 2 as well. */
+static void zero_page(struct run *r, struct vmm *v)
+{
+	struct memory_of_guest m = map_memory(r, PRIVATE, false);
+	struct state_page zero;
+	struct vmm_end end;
+
+	step(r,
+	     "The guest reads memory that was never written. It gets the zero page, which all programs share, and which is not a tagged page: its tags are 0 for ever.");
+	advise(r, m.base, SLOT_SIZE, MADV_NOHUGEPAGE);
+	expect_eq_u64(r, *(volatile uint8_t *)m.base, 0, "zero page: the VMM reads 0");
+	zero = page_now(r, 0, m.base);
+	expect(r, !zero.tagged, "zero page: it is not tagged to begin with");
+	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);
+	for (unsigned int i = 0; i < 4; i++) {
+		end = vmm_call(v, VMM_LOAD, VMM_MEMORY + i * page_size(), 0, 0, 0);
+		expect(r, !end.err && !end.exception && !end.x0, "zero page: the guest reads 0");
+	}
+	expect(r, !pfn_now(r, zero.pfn).tagged, "zero page: it is not tagged when a guest has it");
 	give_memory(r, v, 0, VMM_MEMORY, m.base, 0, false);
 	unmap_memory(r, &m);
 }
@@ -919,6 +942,9 @@ static void kvm_run(struct run *r)
 	size_t n = param_u64(r, "pages");
 	struct vmm *v = vmm_new(r);
 
+	/* First of all: a page that has been tagged stays so. */
+	if (part(r, "guest"))
+		zero_page(r, v);
 	for (enum backing b = PRIVATE; b < NR_BACKINGS && part(r, "kinds"); b++)
 		for (enum protection p = PLAIN; p < NR_PROTECTIONS; p++)
 			one_kind(r, v, n, b, p);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "scenario/area.h"
+#include "scenario/failures.h"
 #include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
@@ -38,7 +39,7 @@ static struct area pending_area(struct run *r, size_t n)
 	struct area a = area_map(r, n, false);
 
 	area_write_data(r, &a);
-	area_protect(r, &a, true);
+	mprotect_storage_full(r, a.base, area_len(&a));
 	a.tags = 0;
 	return a;
 }
@@ -182,7 +183,7 @@ static void populated(struct run *r, size_t n)
 	area_write_data(r, &a);
 	if (mlock(a.base, area_len(&a)))
 		bail_errno(r, "mlock");
-	area_protect(r, &a, true);
+	mprotect_storage_full(r, a.base, area_len(&a));
 	a.tags = 0;
 	area_expect(r, &a, "locked, then made taggable");
 	area_write_tags(r, &a);
@@ -308,6 +309,7 @@ static const struct scenario madvise_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
+	.save_restore = SETTINGS(FAILURE_SETTINGS),
 	.run = madvise_run,
 };
 SCENARIO(madvise_scenario);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "scenario/area.h"
+#include "scenario/failures.h"
 #include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
@@ -207,10 +208,10 @@ static void private_pages(struct run *r, size_t n, bool pending)
 
 	if (pending) {
 		step(r,
-		     "Memory fails under pages that were made taggable with mprotect(), and that wait for the storage of their tags.");
+		     "Memory fails under pages that were made taggable with mprotect() while tag storage was full, and that wait for the storage of their tags.");
 		area_write_data(r, &a);
 		a.tags = 0;
-		area_protect(r, &a, true);
+		mprotect_storage_full(r, a.base, area_len(&a));
 	} else {
 		step(r,
 		     "Memory fails under every fourth of %zu tagged pages (MADV_HWPOISON). What was in such a page is lost, and who looks at it gets SIGBUS; the other pages, with their tags, are as they were.",
@@ -742,7 +743,8 @@ static const struct scenario memory_failure_scenario = {
 	.min_memory = 256 << 20,
 	.time_limit_s = 900,
 	.save_restore = SETTINGS({ HWPOISON_DIR "corrupt-pfn", SETTING_LASTING },
-				 { HWPOISON_DIR "unpoison-pfn", SETTING_LASTING }),
+				 { HWPOISON_DIR "unpoison-pfn", SETTING_LASTING },
+				 FAILURE_SETTINGS),
 	.roles = ROLES(&child_role),
 	.run = memory_failure_run,
 };

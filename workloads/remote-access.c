@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "scenario/area.h"
+#include "scenario/failures.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
@@ -60,7 +61,7 @@ static void live(struct run *r, struct memory_of *m, uint64_t seed, const bool *
 		pattern_fill(area_page(&m->pending, i), page_size(), m->pending.data, i);
 		*(volatile char *)area_page(&m->empty, i);
 	}
-	area_protect(r, &m->pending, true);
+	mprotect_storage_full(r, m->pending.base, area_len(&m->pending));
 	raise(SIGSTOP);
 	if (!*changed)
 		_exit(0);
@@ -427,7 +428,7 @@ static const struct scenario remote_access_scenario = {
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
 	.time_limit_s = 300,
-	.save_restore = SETTINGS({ PATTERN }),
+	.save_restore = SETTINGS({ PATTERN }, FAILURE_SETTINGS),
 	.run = remote_access,
 };
 SCENARIO(remote_access_scenario);

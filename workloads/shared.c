@@ -318,6 +318,9 @@ static void race_once(struct run *r, struct race *c, enum start_state how, uint6
 	c->seed = rnd(r);
 	c->pending = how == PENDING;
 	c->base = map_fd(r, fd, len, how != PENDING);
+	/* Or mprotect() takes what is free; the accesses may empty a block. */
+	if (how == PENDING)
+		storage_shortage(r, STORAGE_FULL);
 	for (int k = 0; k < 2; k++)
 		racer[k] = role_spawn(r, &racer_role, race_run, c);
 	for (int k = 0; k < 2; k++) {
@@ -326,6 +329,8 @@ static void race_once(struct run *r, struct race *c, enum start_state how, uint6
 		if (end.timed_out || end.status)
 			bail(r, "a racer did not end well (signal %d)", end.signal);
 	}
+	if (how == PENDING)
+		storage_shortage(r, STORAGE_NORMAL);
 	if (how == PENDING && mprotect(c->base, len, RW | PROT_MTE))
 		bail_errno(r, "mprotect with PROT_MTE");
 	for (size_t i = 0; i < c->n; i++) {
@@ -456,8 +461,7 @@ static void crowd(struct run *r, unsigned int rounds)
 			bail_errno(r, "mmap");
 		for (size_t i = 0; i < CROWD_PAGES; i++)
 			pattern_fill(c.base + i * page_size(), page_size(), k, i);
-		if (mprotect(c.base, len, RW | PROT_MTE))
-			bail_errno(r, "mprotect");
+		mprotect_storage_full(r, c.base, len);
 		/* So that what is free beside tagged pages is found. */
 		drain_free_lists(r);
 		crowd_once(r, &c);

@@ -295,7 +295,7 @@ static void by_move(struct run *r, size_t n)
 	if (madvise(a.base, area_len(&a), MADV_DONTNEED))
 		bail_errno(r, "MADV_DONTNEED");
 	area_write_data(r, &pending);
-	area_protect(r, &pending, true);
+	mprotect_storage_full(r, pending.base, area_len(&pending));
 	expect_eq_u64(r, (uint64_t)uffd_move(fd, &a, &pending), 0,
 		      "moved: pages that wait for storage");
 	a.data = pending.data;
@@ -358,7 +358,7 @@ static void write_protected(struct run *r, size_t n)
 	wp.range.len = area_len(&pending);
 	if (ioctl(fd, UFFDIO_WRITEPROTECT, &wp))
 		bail_errno(r, "UFFDIO_WRITEPROTECT");
-	area_protect(r, &pending, true);
+	mprotect_storage_full(r, pending.base, area_len(&pending));
 	pending.tags = 0;
 	h = (struct handler){ .r = r, .fd = fd, .area = &pending };
 	t = start_handler(r, &h);

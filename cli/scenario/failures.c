@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "scenario/failures.h"
@@ -98,4 +99,15 @@ void storage_shortage(struct run *r, enum shortage how)
 	}
 	fail(r, FAIL_RESERVE, 100, 0, times[how].reserve);
 	fail(r, FAIL_ISOLATE, 100, 0, times[how].isolate);
+}
+
+bool mprotect_storage_full(struct run *r, void *p, size_t len)
+{
+	char why[256];
+
+	storage_shortage(r, STORAGE_FULL);
+	if (mprotect(p, len, PROT_READ | PROT_WRITE | PROT_MTE))
+		bail_errno(r, "mprotect with PROT_MTE");
+	storage_shortage(r, STORAGE_NORMAL);
+	return known(why, sizeof(why));
 }

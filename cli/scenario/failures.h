@@ -40,4 +40,11 @@ enum shortage {
  */
 void storage_shortage(struct run *r, enum shortage how);
 
+/*
+ * mprotect() len bytes at p with PROT_MTE while storage is full: the entries of pages without
+ * storage fault on access then. False where storage cannot be made short: then the kernel
+ * has reserved what is free.
+ */
+bool mprotect_storage_full(struct run *r, void *p, size_t len);
+
 #endif

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,6 +32,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -446,6 +449,120 @@ static void row_mte_cache(void)
 	print_figure(&f);
 }
 
+/*
+ * What those pay whose untagged data lies in tag storage: shared memory, mapped twice, as
+ * it is where others use it, too. Without tag storage it lies elsewhere.
+ */
+static bool in_tag_storage(const char *p)
+{
+	static unsigned long long base, size;
+	uint64_t entry;
+	int fd;
+
+	if (!size) {
+		FILE *f = fopen(DEBUGFS "regions", "re");
+
+		if (!f || fscanf(f, "%*[^\n] %*u %lli %lli", (long long *)&base,
+				 (long long *)&size) != 2)
+			die(DEBUGFS "regions");
+		fclose(f);
+	}
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)p / PAGE * 8) != 8)
+		die("/proc/self/pagemap");
+	close(fd);
+	return (entry & ((1ULL << 55) - 1)) * PAGE - base < size;
+}
+
+#define LENT_PAGES 1024UL
+
+static unsigned long find_lent(char *shared, char **page)
+{
+	unsigned long n = 0;
+
+	for (unsigned long i = 0; i < PAGES && n < LENT_PAGES; i++)
+		if (!kernel_has_storage || in_tag_storage(shared + i * PAGE))
+			page[n++] = shared + i * PAGE;
+	return n;
+}
+
+static void lent_futex(char *p)
+{
+	if (syscall(SYS_futex, p, FUTEX_WAKE, 1, NULL, NULL, 0) < 0)
+		die("FUTEX_WAKE");
+}
+
+static void lent_process_vm(char *p)
+{
+	char byte;
+	struct iovec to = { &byte, 1 }, from = { p, 1 };
+
+	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1)
+		die("process_vm_readv");
+}
+
+static int direct_fd;
+
+static void lent_direct(char *p)
+{
+	if (pread(direct_fd, p, PAGE, 0) != (ssize_t)PAGE)
+		die("reading " SWAP_DEVICE);
+}
+
+static void row_lent(void)
+{
+	static const struct {
+		const char *name;
+		void (*use)(char *p);
+	} uses[] = {
+		{ "lent-futex-wake", lent_futex },
+		{ "lent-process-vm", lent_process_vm },
+		{ "lent-direct-read", lent_direct },
+	};
+	static char *page[LENT_PAGES];
+	struct filling fill = fill_begin();
+	int fd = memfd_create("lent", MFD_CLOEXEC);
+	char *shared, *again;
+	unsigned long n;
+
+	if (fd < 0 || ftruncate(fd, PAGES * PAGE))
+		die("memfd");
+	shared = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	again = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (shared == MAP_FAILED || again == MAP_FAILED)
+		die("mmap of a memfd");
+	touch(shared, PAGES, 1);
+	look(again, PAGES);
+	unmap(fill.hog, fill.hog_size);
+	settle();
+	n = find_lent(shared, page);
+	if (!n)
+		die("nothing lies in tag storage");
+	direct_fd = open(SWAP_DEVICE, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	for (unsigned int k = 0; k < sizeof(uses) / sizeof(uses[0]); k++) {
+		struct figure f = { .name = uses[k].name };
+
+		if (uses[k].use == lent_direct && direct_fd < 0)
+			continue;
+		for (int i = 0; i < REPEATS; i++) {
+			uint64_t t = measure_begin(&f);
+
+			for (unsigned long j = 0; j < n; j++)
+				uses[k].use(page[j]);
+			measure_end(&f, t, n);
+		}
+		if (kernel_has_storage)
+			printf("# %s %lu of %lu pages lie in tag storage at the end\n", f.name,
+			       find_lent(shared, page), n);
+		print_figure(&f);
+	}
+	if (direct_fd >= 0)
+		close(direct_fd);
+	unmap(again, PAGES * PAGE);
+	unmap(shared, PAGES * PAGE);
+	close(fd);
+}
+
 /* Of how many pages one is tagged and touched: 1, or as many as a block serves. */
 static void mprotect_touch(struct figure *m, struct figure *f, unsigned long step)
 {
@@ -658,6 +775,7 @@ static const struct row {
 	{ "mte", row_mte },
 	{ "mte-cache", row_mte_cache },
 	{ "mte-anon", row_mte_anon },
+	{ "lent", row_lent },
 	{ "mprotect", row_mprotect },
 	{ "mprotect-sparse", row_mprotect_sparse },
 	{ "fork-plain", row_fork_plain },

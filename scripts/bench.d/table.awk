@@ -48,6 +48,9 @@ END {
 		aim(figure[i], "off", 0.1, figure[i] ", option off")
 	aim("plain-fault", "cma", 0.5, "plain-fault, cma")
 	aim("mte-fault", "cma", 3, "mte-fault, cma, tag storage free")
+	aim("lent-futex-wake", "cma", 1, "futex wake, page in tag storage")
+	aim("lent-process-vm", "cma", 1, "process_vm_readv, page in tag storage")
+	aim("lent-direct-read", "cma", 1, "O_DIRECT read, page in tag storage")
 	if (has("reserve", "reserve") && value["reserve", "reserve"]) {
 		ratio = value["alloc-contig-range", "reserve"] / value["reserve", "reserve"]
 		verdict("a free block reserved, against alloc_contig_range()", sprintf("%.0f times cheaper", ratio),
