@@ -333,8 +333,10 @@ static void one_kind(struct run *r, struct vmm *v, size_t n, enum backing backin
 	memcpy(m.base, c.data, n * page_size());
 	if (prot == LATER)
 		mprotect_storage_full(r, m.base, SLOT_SIZE);
-	expect_eq_u64(r, pages_with_storage(r, m.base, n), prot == TAGGED ? n : 0,
-		      "%s: before the guest comes, pages have storage if the VMM tags", name);
+	/* Where others have storage a page of such a block has it, too. */
+	expect_range(r, pages_with_storage(r, m.base, n), prot == TAGGED ? n : 0,
+		     prot == TAGGED ? n : prot == LATER ? n / 2 : 0,
+		     "%s: before the guest comes, pages have storage if the VMM tags", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);
 	want_no_tags(&c, n);
 	guest_finds(r, v, VMM_MEMORY, &c, n, name, "the guest reads");
