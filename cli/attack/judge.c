@@ -5,6 +5,12 @@
 
 #include "attack/judge.h"
 
+/*
+ * A fault is sent back when what it has found is no longer so, which happens a few times while
+ * it waits; a signal does that, too, but there is none here.
+ */
+#define MAX_REPLAYS 8
+
 struct tally {
 	unsigned int done, signals, data_bad, tags_bad, again_bad;
 	uint64_t max_ns, total_ns;
@@ -145,9 +151,10 @@ void judge_victim(struct run *r, const struct mode *m, const struct victim *v, p
 #undef COUNTER
 	expect_eq_u64(r, b->foa_sigbus - a->foa_sigbus, signals,
 		      "%s: the kernel has counted each SIGBUS", m->text);
-	expect_range(r, b->foa_replayed - a->foa_replayed, 0, accesses,
+	expect_range(r, b->foa_replayed - a->foa_replayed, 0, accesses * MAX_REPLAYS,
 		     "%s: no access is replayed without bound", m->text);
-	expect_range(r, c->replays, 0, 2, "%s: no fault is replayed more than twice", m->text);
+	expect_range(r, c->replays, 0, MAX_REPLAYS, "%s: no fault is replayed more than %d times",
+		     m->text, MAX_REPLAYS);
 	if (want->victim_fails) {
 		expect(r, b->alloc_without > a->alloc_without,
 		       "%s: allocations had to go without tag storage", m->text);
