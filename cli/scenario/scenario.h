@@ -195,7 +195,7 @@ bool run_expect_intact(struct run *r, const char *file, int line, struct mismatc
 void run_stop(struct run *r) __attribute__((noreturn));
 
 /*
- * A result that cannot be had here, with the reason: a part that has to be left out. The text
+ * A result that is not possible here, with the reason: a part that has to be left out. The text
  * is that of the result, or names the part. The scenario goes on.
  */
 void skip_result(struct run *r, const char *reason, const char *fmt, ...)

@@ -18,7 +18,7 @@ enum session_phase {
 
 struct session_result {
 	unsigned int step;
-	bool ok, skipped;	/* both: it could not be had here */
+	bool ok, skipped;	/* both: it was not possible here */
 	char *text, *detail;	/* detail: NULL if ok, but the reason if skipped */
 };
 

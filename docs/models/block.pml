@@ -373,7 +373,7 @@ inline leave()
 	emptier = false
 }
 
-/* Nothing could be had at once: leave, or go on. Block lock held. */
+/* Nothing is free: leave, or go on. Block lock held. */
 inline go_on()
 {
 	if
