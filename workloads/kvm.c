@@ -433,7 +433,7 @@ static void zero_page(struct run *r, struct vmm *v)
 /* ---- Huge pages ---------------------------------------------------------- */
 
 /* Private memory in one huge page. False if the kernel has none. */
-/* What: a result that is skipped if there is no huge page to be had; NULL: nothing. */
+/* What: a result that is skipped if there is no huge page; NULL: nothing. */
 static bool huge_memory(struct run *r, struct memory_of_guest *m, const char *what)
 {
 	for (int tries = 0; tries < 10; tries++) {
@@ -446,7 +446,7 @@ static bool huge_memory(struct run *r, struct memory_of_guest *m, const char *wh
 		drain_lru(r);
 	}
 	if (what)
-		skip_result(r, "no huge page is to be had", "%s", what);
+		skip_result(r, "no huge page is available", "%s", what);
 	return false;
 }
 

@@ -351,7 +351,7 @@ static void huge_page(struct run *r)
 	}
 	area_write(r, &a);
 	if (page_now(r, 0, a.base).order != HUGE_ORDER)
-		skip_result(r, "no huge page is to be had: these are small ones",
+		skip_result(r, "no huge page is available: these are small ones",
 			    "huge page: memory fails in the middle of it");
 	bad[0] = page_now(r, 0, area_page(&a, fails_at)).pfn;
 	bad[1] = page_now(r, 0, area_page(&a, moves_at)).pfn;

@@ -828,7 +828,7 @@ int main(int argc, char **argv)
 		die("PR_SET_TAGGED_ADDR_CTRL");
 	/* Off by itself where there is little memory. */
 	write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
-	/* Which huge pages raise: all of memory is to be had. */
+	/* Which huge pages raise: all of memory is available. */
 	write_file("/proc/sys/vm/min_free_kbytes", "1024");
 	write_file("/proc/sys/vm/watermark_boost_factor", "0");
 	/* Only for the rows about it; EINVAL: it is not on. */
