@@ -16,6 +16,8 @@ static const char *const triggers[] = {
 	"/proc/sys/vm/compact_memory",
 	"/proc/sys/vm/stat_refresh",
 	"/sys/kernel/debug/split_huge_pages",
+	/* Only puts back what soft offline, or a failure, has taken away. */
+	"/sys/kernel/debug/hwpoison/unpoison-pfn",
 	"/sys/fs/cgroup/memory.reclaim",
 };
 
