@@ -83,6 +83,7 @@ static struct file file_new(struct run *r)
 	f.map = mmap(NULL, f.n * page_size(), RW, MAP_SHARED, f.fd, 0);
 	if (f.map == MAP_FAILED)
 		bail_errno(r, "mmap of a memfd");
+	f.page = f.map;
 	while (ballast_grow(r, b, 16 * MIB, keep))
 		;
 	memset(f.map, 0x41, f.n * page_size());

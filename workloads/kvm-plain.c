@@ -162,7 +162,8 @@ static void kvm_plain(struct run *r)
 	step(r,
 	     "It reads all of its memory. No page has to leave tag storage for that.");
 	for (size_t i = 0; i < n; i++)
-		wrong += !guest_reads(r, &g, i * page_size(), &value) || (value & 0xff) != (i & 0xff);
+		wrong += !guest_reads(r, &g, i * page_size(), &value) ||
+			 (value & 0xff) != (i & 0xff);
 	expect_eq_u64(r, wrong, 0, "each page is read, and right");
 	after = pages_in_tag_storage(r, 0, m, n);
 	measure(r, "in_tag_storage_before", "pages", (double)there);
