@@ -60,12 +60,6 @@ static void hold_shared(struct run *r, struct attacker *a, char *page)
 	pin(r, page, page_size());
 }
 
-static void release(struct run *r, struct attacker *a)
-{
-	(void)a;
-	stall_fs_abort(r);
-}
-
 static const struct technique direct_io_stall = {
 	.role = {
 		.name = "attacker",
@@ -76,7 +70,7 @@ static const struct technique direct_io_stall = {
 	.place = place,
 	.hold = hold,
 	.hold_shared = hold_shared,
-	.release = release,
+	.release = stall_fs_release,
 	.mode = {
 		[ATTACK_ON] = {
 			MOVED_FIRST,

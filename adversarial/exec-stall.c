@@ -81,12 +81,6 @@ static size_t hold(struct run *r, struct attacker *a)
 	return held;
 }
 
-static void release(struct run *r, struct attacker *a)
-{
-	(void)a;
-	stall_fs_abort(r);
-}
-
 /* All that can be told: nobody else has much there, once memory is not full any more. */
 static bool is_held(const struct state_page *page)
 {
@@ -102,7 +96,7 @@ static const struct technique exec_stall = {
 	},
 	.place = place,
 	.hold = hold,
-	.release = release,
+	.release = stall_fs_release,
 	.is_held = is_held,
 	.looks_movable = true,
 	.strays = 64,

@@ -80,12 +80,6 @@ static size_t hold(struct run *r, struct attacker *a)
 	return locked;
 }
 
-static void release(struct run *r, struct attacker *a)
-{
-	(void)a;
-	stall_fs_abort(r);
-}
-
 static bool is_held(const struct state_page *page)
 {
 	return page->kind[0] == 'f' && page->locked;
@@ -99,7 +93,7 @@ static const struct technique fuse_lock = {
 	},
 	.place = place,
 	.hold = hold,
-	.release = release,
+	.release = stall_fs_release,
 	.is_held = is_held,
 	.mode = {
 		[ATTACK_ON] = {

@@ -55,12 +55,6 @@ static size_t hold(struct run *r, struct attacker *a)
 	return held;
 }
 
-static void release(struct run *r, struct attacker *a)
-{
-	(void)a;
-	stall_fs_abort(r);
-}
-
 static bool is_held(const struct state_page *page)
 {
 	return page->kind[0] == 'f' && page->pinned && !page->locked && !page->writeback;
@@ -74,7 +68,7 @@ static const struct technique fuse_write = {
 	},
 	.place = place,
 	.hold = hold,
-	.release = release,
+	.release = stall_fs_release,
 	.is_held = is_held,
 	.mode = {
 		[ATTACK_ON] = {

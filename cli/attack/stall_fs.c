@@ -244,8 +244,9 @@ void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg)
 		bail(r, "the kernel has not asked the file system for data in time");
 }
 
-void stall_fs_abort(struct run *r)
+void stall_fs_release(struct run *r, struct attacker *a)
 {
+	(void)a;
 	/* The mount stays busy until all is closed, but every request ends. */
 	if (umount2(MOUNT_POINT, MNT_FORCE) && errno != EBUSY)
 		bail_errno(r, "umount");

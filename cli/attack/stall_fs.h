@@ -7,7 +7,7 @@
 #ifndef TAGSCOPE_ATTACK_STALL_FS_H
 #define TAGSCOPE_ATTACK_STALL_FS_H
 
-#include "scenario/scenario.h"
+#include "attack/attack.h"
 
 #define STALL_FILE_SIZE ((uint64_t)4 << 30)
 /* Most pages in one request: of those that read ahead, and of the others. */
@@ -29,8 +29,8 @@ unsigned int stall_fs_max_requests(struct run *r);
  * system has got that request.
  */
 void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg);
-/* End all requests with an error, and the file system. */
-void stall_fs_abort(struct run *r);
+/* The release of a technique: end all requests with an error, and the file system. */
+void stall_fs_release(struct run *r, struct attacker *a);
 
 /* What it needs, for .syscalls of the role. */
 #define STALL_FS_SYSCALLS "unshare", "mount", "umount2", "clone", "clone3", "mprotect"
