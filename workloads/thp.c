@@ -302,14 +302,47 @@ static void at_fault(struct run *r, uint64_t start)
 
 /* ---- Made taggable later ------------------------------------------------------------- */
 
+/* Of its pages, those whose tags could not be stored now, since data is where they belong. */
+static size_t without_free_storage(struct run *r, const struct area *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		char state = page_now(r, 0, area_page(a, i)).block_state;
+
+		n += state != BLOCK_FREE && state != BLOCK_RESERVED;
+	}
+	return n;
+}
+
+/* An untagged huge page full of data, where no data is in the tag storage of any of its pages. */
+static struct huge huge_with_free_storage(struct run *r)
+{
+	struct huge tried[16];
+	size_t n = 0;
+	bool found = false;
+
+	while (!found && n < sizeof(tried) / sizeof(tried[0])) {
+		struct huge *h = &tried[n++];
+
+		*h = huge_map(r, AREA_RW, -1);
+		area_write_data(r, &h->a);
+		found = page_now(r, 0, h->a.base).order == HUGE_ORDER &&
+			!without_free_storage(r, &h->a);
+	}
+	require(r, found, "one of %zu huge pages has its tag storage free", n);
+	for (size_t i = 0; i + 1 < n; i++)
+		huge_unmap(r, &tried[i]);
+	return tried[n - 1];
+}
+
 static void by_mprotect(struct run *r, uint64_t start)
 {
-	struct huge h = huge_map(r, AREA_RW, -1);
+	struct huge h = huge_with_free_storage(r);
 	struct state_summary before, after;
 
 	step(r,
 	     "An untagged huge page full of data becomes taggable with mprotect(). Where tag storage is free, all of it has storage at once.");
-	area_write_data(r, &h.a);
 	area_protect(r, &h.a, true);
 	h.a.tags = 0;
 	expect_eq_u64(r, summary_now(r).reserved_pages - start, HUGE_PAGES,
