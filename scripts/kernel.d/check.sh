@@ -49,7 +49,7 @@ check_style() { # PATCH
 	[[ -z $out ]] || { printf '%s\n' "$out"; return 1; }
 }
 
-check_build() { # NAME WHAT PATCH...: NAME is on or off
+check_build() { # NAME WHAT PATCH...: NAME is on or off, with EXTRA_CONFIG
 	local name=$1 what=$2 tree=$KDIR/tree/check-$1 w
 	shift 2
 	sync_tree "$tree" "$@" || return 1
@@ -59,6 +59,21 @@ check_build() { # NAME WHAT PATCH...: NAME is on or off
 	# Or the next run, which compiles less, would not see them.
 	rm -rf "$tree/out"
 	return 1
+}
+
+# shellcheck disable=SC2016 # expanded in the guest
+# What every kernel with MTE can do, and then what those with an interface for it can.
+CHECK_IN_GUEST='tagscope doctor >/tmp/doctor; rc=$?
+[ $rc = 0 ] || [ $rc = 3 ] || { cat /tmp/doctor; exit 1; }
+tagscope fuzz --seed 1 --ops 250 || exit
+[ ! -d /sys/kernel/debug/mte_tag_storage ] || tagscope suite --format ktap mmap mprotect cow swap'
+
+check_boot() { # NAME WHAT PATCH...: builds, and then boots and does a little
+	local out=$KDIR/tree/check-$1/out
+	check_build "$@" || return
+	# What it prints while it boots is of interest only if it fails.
+	"$TS_TOP/scripts/vm" --quiet --no-stdin --kernel "$out/arch/arm64/boot/Image" --swap 128M \
+		-- sh -c "$CHECK_IN_GUEST"
 }
 
 # check_am: all patches, with git am, each its own commit.
@@ -83,10 +98,14 @@ check_am() {
 }
 
 cmd_check() {
-	local i p name key only=() wanted prefix
+	local i p name variant key only=() wanted prefix does=build variants=("") what
 	for p; do
-		[[ $p == -* ]] && die_usage "check: no option '$p'"
-		only+=("${p##*/}")
+		case $p in
+		--boot) does=boot ;;
+		--variants) mapfile -t -O 1 variants < <(cd "$CONFIG_DIR/variants" && printf '%s\n' *.config) ;;
+		-*) die_usage "check: no option '$p'" ;;
+		*) only+=("${p##*/}") ;;
+		esac
 	done
 	tools
 	source_version
@@ -123,12 +142,17 @@ cmd_check() {
 		selected "$p" || continue
 		prefix=("${PATCHES[@]:0:i+1}")
 		for name in on off; do
-			mapfile -t frags < <(fragments "$name")
-			key=$( { printf '%s\n' "recipe $RECIPE" "$VERSION" "$name"; compiler
-				cat "${frags[@]}"; diffs "${prefix[@]}"; } | sha256sum | cut -c1-32)
-			exec {PROGRESS_FD}>&2
-			result "${p##*/}: builds with the option $name" \
-				once build "$key" check_build "$name" "${p##*/} ($name)" "${prefix[@]}"
+			for variant in "${variants[@]}"; do
+				EXTRA_CONFIG=(${variant:+"$CONFIG_DIR/variants/$variant"})
+				what="the option $name${variant:+, ${variant%.config}}"
+				mapfile -t frags < <(fragments "$name")
+				key=$( { printf '%s\n' "recipe $RECIPE" "$VERSION" "$name"; compiler
+					cat "${frags[@]}"; diffs "${prefix[@]}"
+					[[ $does == build ]] || printf '%s\n' "$CHECK_IN_GUEST"; } | sha256sum | cut -c1-32)
+				exec {PROGRESS_FD}>&2
+				result "${p##*/}: ${does}s with $what" \
+					once "$does" "$key" "check_$does" "$name" "${p##*/} ($what)" "${prefix[@]}"
+			done
 		done
 	done
 	printf '1..%d\n' "$T_N"

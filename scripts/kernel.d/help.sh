@@ -16,8 +16,9 @@ usage: scripts/kernel COMMAND [ARGUMENT...]
   build --tree DIR [NAME]    build the tree DIR as it is now, with the configuration
                              of NAME, and print the path of the kernel
   export [--base REV] [DIR]  write the commits of DIR since REV to kernel-patch/
-  check [PATCH...]           every patch, or those named: applies, checkpatch, builds
-                             with the option on and off; long, kept by content
+  check [--boot] [--variants] [PATCH...]
+                             every patch, or those named: applies, checkpatch, builds
+                             (and boots) with the option on and off; long, kept
   version | source           print the version of the source; its folder
   clean                      remove the build trees, keep the kernels built
   COMMAND --help             more about it, with examples
@@ -95,7 +96,7 @@ patches and the diffstat at its end. Same commits give the same bytes.
 END
 		;;
 	check) cat <<END
-usage: scripts/kernel check [PATCH...]
+usage: scripts/kernel check [--boot] [--variants] [PATCH...]
 
 For every patch of the series (or those whose number or file name is given), with
 those before it: git am takes it, checkpatch --strict has nothing to say but what
@@ -104,8 +105,14 @@ option on and with it off. KTAP on stdout.
 A result is kept as long as the content it is about is the same, so only what
 changed, and what comes after it, takes time: up to some minutes a patch.
 
+  --boot      boot each kernel, too, and run tagscope doctor, the fuzzer and, where there
+              is an interface for them, some scenarios in it
+  --variants  each also without swap, huge pages, KVM, NUMA, and with pages of 16 and
+              64 KiB: kernel-patch/config/variants; hours, if not for single patches
+
   scripts/kernel check
-  scripts/kernel check 3 17
+  scripts/kernel check --boot 3 17
+  scripts/kernel check --boot --variants 38
 END
 		;;
 	version | source) cat <<END
