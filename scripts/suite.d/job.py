@@ -68,7 +68,7 @@ class Job:
         path = image(machine)
         self.kernel = path if "/" in machine["kernel"] else os.path.basename(os.path.dirname(path))
         fair = run["limit"] * (ICOUNT if machine["icount"] else 1) + BOOT
-        command = [TOP + "/scripts/vm", "--quiet", "--no-stdin", "--no-tty", "--log", self.attempt + "/kernel.log",
+        command = [TOP + "/scripts/vm", "--quiet", "--no-stdin", "--no-tty", "--log", "kernel.log",
                    "--fair-timeout", str(fair)]
         command += vm_options(dict(machine, kernel="patched")) + ["--kernel", path]
         if machine["kernel"] == "vanilla":
@@ -83,7 +83,7 @@ class Job:
         with open(self.attempt + "/events.json", "wb") as out, open(self.attempt + "/console.log", "wb") as err:
             # Ctrl-C is for the runner, which tells the others.
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                          start_new_session=True)
+                                          cwd=self.attempt, start_new_session=True)
 
     def seconds(self):
         return time.monotonic() - self.clock
@@ -140,9 +140,10 @@ class Job:
         return verdict, reason, counts, failures, measures, ns
 
     def said(self):
-        """What scripts/vm said of the end."""
+        """What scripts/vm said of the end; the end of the kernel log comes before it."""
+        said = ""
         with open(self.attempt + "/console.log", encoding="utf-8", errors="replace") as f:
             for line in f:
-                if line.startswith("vm: ") and not line.startswith("vm: tag storage"):
-                    return line[4:].strip()
-        return ""
+                if line.startswith("vm: ") and not line.startswith(("vm: tag storage", "vm: the end of the kernel log")):
+                    said = line[4:].strip()
+        return said

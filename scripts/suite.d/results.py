@@ -96,17 +96,18 @@ class Folder:
     def merge(self, others):
         """Take over the runs of other folders of the same suite."""
         folders = [Folder(other).open() for other in others]
-        if not os.path.exists(self.path + "/plan.json"):
-            plan = dict(folders[0].plan, runs=[], shard=None)
-            self.create(dict(plan, runs=[{"id": "0"}]))
-            self.plan = plan
-        else:
+        if os.path.exists(self.path + "/plan.json"):
             self.open()
-        known = {run["id"]: run for run in self.plan["runs"]}
+        else:
+            self.plan = dict(folders[0].plan, runs=[], shard=None)
         for folder in folders:
             if folder.plan["digest"] != self.plan["digest"]:
-                raise SuiteError("%s: is of another suite, or of another seed, than %s; merge what was made from one "
-                                 "file, with one --seed" % (folder.path, folders[0].path))
+                raise SuiteError("%s: is of another suite, or of another seed, than the others; merge what was made "
+                                 "from one file, with one --seed" % folder.path)
+        if not os.path.exists(self.path + "/plan.json"):
+            self.create(self.plan)
+        known = {run["id"]: run for run in self.plan["runs"]}
+        for folder in folders:
             for run in folder.plan["runs"]:
                 known[run["id"]] = run
                 if folder.result(run) and not self.result(run):

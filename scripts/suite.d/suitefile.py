@@ -193,8 +193,9 @@ class Suite:
         limit = test.number("time_limit", self.top.number("time_limit", None, 1, 1000000), 1, 1000000)
         times = repeat or test.number("repeat", self.top.number("repeat", 1, 1, 10000), 1, 10000)
         seeds = listed(test.value.get("seeds", seed))
-        if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and 0 <= s < 2 ** 64 for s in seeds):
-            raise test.error("seeds", "%s is no list of whole numbers" % shown(seeds), "write seeds = [1, 2]")
+        if not seeds or len(set(map(str, seeds))) < len(seeds) or not all(isinstance(s, int) and not isinstance(s, bool) and 0 <= s < 2 ** 64 for s in seeds):
+            raise test.error("seeds", "%s is no list of different whole numbers" % shown(seeds),
+                             "write seeds = [1, 2]")
         out = []
         for scenario, params in self.scenarios(test):
             for machine in self.machines(test):
@@ -230,8 +231,10 @@ class Suite:
         if done.returncode:
             said = done.stderr.strip().split("\n")[-1]
             said = re.sub(r"^tagscope suite: | \(try: .*", "", said)
-            key = "parameters" if "parameter" in said else "scenarios" if patterns else "kind"
-            raise test.error(key, said, "'tagscope list' and 'tagscope describe NAME' tell what there is")
+            param = re.search(r"parameter '?([\w-]+)", said)
+            option = re.match(r"--(kind|group) ", said)
+            at, key = (params, param.group(1)) if param else (test, option.group(1) if option else "scenarios")
+            raise at.error(key, said, "'tagscope list' and 'tagscope describe NAME' tell what there is")
         for line in done.stdout.split("\n"):
             if line:
                 name, *values = line.split(" ")
