@@ -2,6 +2,7 @@
 """Runs on other computers: GNU parallel and Slurm start them; what comes back is taken into the folder."""
 import glob
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -52,6 +53,8 @@ def pack(folder, ident):
             if os.path.isfile(folder.run_path(ident, name)):
                 tar.add(folder.run_path(ident, name), name)
     os.replace(path + ".new", path)
+    # Nothing of it stays on the host.
+    shutil.rmtree(folder.run_path(ident))
 
 
 def parallel(folder, hosts, remote, jobs):
@@ -64,8 +67,9 @@ def parallel(folder, hosts, remote, jobs):
     # A host that no longer answers is noticed within 20 s, and its run begins anew elsewhere.
     ssh = os.environ.get("PARALLEL_SSH", "ssh") + " -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5" \
         " -o ServerAliveCountMax=3"
+    work = "tagscope-suite-%s-%s" % (folder.plan["digest"], secrets.token_hex(4))
     command = ["parallel", "--will-cite", "--ssh", ssh, "--filter-hosts", "--sshlogin", hosts, "--jobs", str(jobs or 1),
-               "--retries", "4", "--joblog", folder.path + "/joblog", "--workdir", "...", "--basefile", "./plan.json",
+               "--retries", "4", "--joblog", folder.path + "/joblog", "--workdir", work, "--basefile", "./plan.json",
                "--return", "returned/{}.tar", "--cleanup", "--arg-file", "jobs",
                "%s --job {} --pack ." % shlex.quote(os.path.join(remote or TOP, "scripts/suite"))]
     try:
@@ -73,8 +77,10 @@ def parallel(folder, hosts, remote, jobs):
     except KeyboardInterrupt:
         status = 130
     take_returned(folder)
-    # More than 100 say only that so many were lost; what is missing will be told.
-    return status <= 101 or status == 254
+    if status == 255:
+        raise SuiteError("GNU parallel could not begin (see above); 'ssh HOST true' has to work without a password")
+    # Up to 101 runs that were not possible: what is missing will be told.
+    return status <= 101
 
 
 def slurm(folder):

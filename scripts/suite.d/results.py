@@ -166,7 +166,7 @@ class Folder:
                 lines.append("flaky   %s%s: %d of %d failed; seeds: %s" % (
                     g["title"], g["where"], g["failed"], g["ran"], " ".join(g["seeds"])))
         words = ["%d %s" % (counts[s], s) for s in reversed(STATES) if counts[s]]
-        lines.append("%d runs: %s; %s/summary.html" % (len(judged), ", ".join(words), os.path.relpath(self.path)))
+        lines.append("%d runs: %s; %s/summary.html" % (len(judged), ", ".join(words), near(self.path)))
         status = 1 if counts["failed"] else 3 if counts["error"] or counts["missing"] else \
             0 if counts["ok"] or counts["quarantined"] else 4
         return status, lines
@@ -286,6 +286,12 @@ class Folder:
                 out.append("<td><td><td>%s<td>" % esc(why))
         out.append("</table></html>")
         write(self.path + "/summary.html", "\n".join(out) + "\n")
+
+
+def near(path):
+    """A path as one would write it here."""
+    short = os.path.relpath(path)
+    return path if short.startswith("../..") else short
 
 
 def where(run):
