@@ -40,7 +40,19 @@ static const char help[] =
 	"  tagscope compare results-old.json results-new.json\n"
 	"  tagscope compare --json results-old.json results-new.json\n";
 
-enum change { BROKE, MORE_OFTEN, WORSE, LOST, MENDED, LESS_OFTEN, BETTER, MOVED, ONLY_OLD, ONLY_NEW, NR_CHANGES };
+enum change {
+	BROKE,
+	MORE_OFTEN,
+	WORSE,
+	LOST,
+	MENDED,
+	LESS_OFTEN,
+	BETTER,
+	MOVED,
+	ONLY_OLD,
+	ONLY_NEW,
+	NR_CHANGES,
+};
 
 static const struct {
 	const char *word, *json;
@@ -86,7 +98,7 @@ static int read_rules(struct comparison *c, const char *dir, char *why, size_t s
 {
 	char path[PATH_MAX], *text = NULL;
 	cJSON *o = NULL;
-	const cJSON *i;
+	const cJSON *i, *measures;
 	size_t room = 0;
 	ssize_t len;
 	FILE *f;
@@ -104,7 +116,8 @@ static int read_rules(struct comparison *c, const char *dir, char *why, size_t s
 	free(text);
 	if (!json_get_double(cJSON_GetObjectItemCaseSensitive(o, "threshold"), &c->threshold))
 		goto out;
-	cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(o, "measures")) {
+	measures = cJSON_GetObjectItemCaseSensitive(o, "measures");
+	for (i = measures ? measures->child : NULL; i; i = i->next) {
 		const char *scenario = json_string(i, "scenario"), *name = json_string(i, "name");
 		const char *worse = json_string(i, "worse");
 		struct rule *more = realloc(c->rules, (c->nr_rules + 1) * sizeof(*more));
@@ -116,7 +129,8 @@ static int read_rules(struct comparison *c, const char *dir, char *why, size_t s
 		}
 		c->rules = more;
 		if (!scenario || !name || !worse ||
-		    !json_get_double(cJSON_GetObjectItemCaseSensitive(i, "threshold"), &rule.threshold))
+		    !json_get_double(cJSON_GetObjectItemCaseSensitive(i, "threshold"),
+				     &rule.threshold))
 			goto out;
 		while (rule.worse <= NONE_IS_WORSE && strcmp(directions[rule.worse], worse))
 			rule.worse++;
@@ -135,14 +149,16 @@ out:
 	cJSON_Delete(o);
 	if (err)
 		snprintf(why, size, "compare.json: %s",
-			 err == -ENOMEM ? "out of memory" : "no thresholds as scripts/suite writes them");
+			 err == -ENOMEM ? "out of memory" :
+					  "no thresholds as scripts/suite writes them");
 	return err;
 }
 
 static const struct rule *rule_of(const struct comparison *c, const struct result_sample *s)
 {
 	for (size_t i = 0; !c->forced && i < c->nr_rules; i++)
-		if (!fnmatch(c->rules[i].scenario, s->scenario, 0) && !fnmatch(c->rules[i].name, s->name, 0))
+		if (!fnmatch(c->rules[i].scenario, s->scenario, 0) &&
+		    !fnmatch(c->rules[i].name, s->name, 0))
 			return &c->rules[i];
 	return NULL;
 }
@@ -260,7 +276,8 @@ static void judge_runs(struct comparison *c, const struct result_run *runs, size
 		return;
 	}
 	if (t[SIDE_OLD].runs)
-		printf(": %u of %u failed, was %u of %u", t[SIDE_NEW].bad, new_ran, t[SIDE_OLD].bad, old_ran);
+		printf(": %u of %u failed, was %u of %u", t[SIDE_NEW].bad, new_ran,
+		       t[SIDE_OLD].bad, old_ran);
 	else
 		printf(": %u of %u failed, was not run", t[SIDE_NEW].bad, new_ran);
 	putchar('\n');
@@ -303,7 +320,8 @@ static bool is_worse(enum direction worse, const char *unit, bool more)
 }
 
 /* Samples of one measure, OLD's before NEW's: nr_old and nr_new of them. */
-static void judge_samples(struct comparison *c, struct result_sample *s, size_t nr_old, size_t nr_new)
+static void judge_samples(struct comparison *c, struct result_sample *s, size_t nr_old,
+			  size_t nr_new)
 {
 	struct result_sample *new = s + nr_old;
 	const struct rule *rule = rule_of(c, s);
@@ -321,7 +339,8 @@ static void judge_samples(struct comparison *c, struct result_sample *s, size_t 
 	qsort(new, nr_new, sizeof(*s), by_value);
 	was = median(s, nr_old);
 	is = median(new, nr_new);
-	if (was == is || (new[nr_new - 1].value >= s[0].value && new[0].value <= s[nr_old - 1].value))
+	/* Not if any of the new lies among the old. */
+	if (new[nr_new - 1].value >= s[0].value && new[0].value <= s[nr_old - 1].value)
 		return;
 	percent = fabs(was) > 0 ? (is - was) / fabs(was) * 100 : is > 0 ? 100 : -100;
 	if (fabs(percent) <= threshold)
@@ -345,8 +364,9 @@ static void judge_samples(struct comparison *c, struct result_sample *s, size_t 
 		return;
 	}
 	printf(": %s %s -> %s %s (%+.0f%%, threshold %g%%; %zu and %zu values)\n", s->name,
-	       format_value(was, old_text, sizeof(old_text)), format_value(is, new_text, sizeof(new_text)), s->unit,
-	       percent, threshold, nr_old, nr_new);
+	       format_value(was, old_text, sizeof(old_text)),
+	       format_value(is, new_text, sizeof(new_text)), s->unit, percent, threshold, nr_old,
+	       nr_new);
 }
 
 static int by_run(const void *a, const void *b)
@@ -452,8 +472,9 @@ static int compare_run(const struct command *cmd, int argc, char **argv)
 			c.forced = true;
 		} else {
 			cJSON_Delete(c.json);
-			return opt == 't' ? usage_error(cmd, "--threshold wants a percentage, not '%s'", optarg) :
-					    bad_option(cmd, opt, argv);
+			if (opt != 't')
+				return bad_option(cmd, opt, argv);
+			return usage_error(cmd, "--threshold wants a percentage, not '%s'", optarg);
 		}
 	}
 	if (argc - optind != 2) {
@@ -463,7 +484,8 @@ static int compare_run(const struct command *cmd, int argc, char **argv)
 	for (int i = 0; c.json && i < NR_CHANGES; i++)
 		c.lists[i] = cJSON_AddArrayToObject(c.json, changes[i].json);
 	for (int side = SIDE_OLD; side <= SIDE_NEW && !status; side++)
-		if (results_read(&c.r, argv[optind + side], (enum side)side, why, sizeof(why)))
+		if (results_read(&c.r, argv[optind + side], (enum side)side, why,
+				 sizeof(why)))
 			status = problem(cmd, EXIT_NOT_HERE, "%s: %s", argv[optind + side], why);
 	if (!status && !c.forced && read_rules(&c, argv[optind + 1], why, sizeof(why)))
 		status = problem(cmd, EXIT_NOT_HERE, "%s: %s", argv[optind + 1], why);

@@ -2,6 +2,7 @@
 /* What came out of many runs: see results.h. */
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,14 +69,22 @@ static bool add_sample(struct results *r, const struct result_sample *s)
 	return true;
 }
 
+/* The first of what is in that array or object; NULL: there is none. */
+static const cJSON *first_of(const cJSON *o, const char *key)
+{
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(o, key);
+
+	return all ? all->child : NULL;
+}
+
 /* A line of results.jsonl: one object for each run. */
 static int add_line(struct results *r, const cJSON *o, enum side side)
 {
 	const char *scenario = json_string(o, "scenario"), *verdict = json_string(o, "verdict");
 	const char *expect = json_string(o, "expect"), *label = json_string(o, "label");
 	const char *why = json_string(o, "reason"), *state = json_string(o, "state");
-	const cJSON *params = cJSON_GetObjectItemCaseSensitive(o, "params");
 	const cJSON *machine = cJSON_GetObjectItemCaseSensitive(o, "machine");
+	const cJSON *icount = cJSON_GetObjectItemCaseSensitive(machine, "icount");
 	const cJSON *i;
 	struct result_run *run;
 	size_t size = 0;
@@ -88,7 +97,7 @@ static int add_line(struct results *r, const cJSON *o, enum side side)
 	if (!key)
 		return -ENOMEM;
 	fputs(scenario, key);
-	cJSON_ArrayForEach(i, params)
+	for (i = first_of(o, "params"); i; i = i->next)
 		fprintf(key, " %s=%s", i->string, cJSON_IsString(i) ? i->valuestring : "");
 	if (strcmp(label, PLAIN_MACHINE))
 		fprintf(key, " [%s]", label);
@@ -98,15 +107,16 @@ static int add_line(struct results *r, const cJSON *o, enum side side)
 	run->side = side;
 	run->skipped = !strcmp(verdict, "skip") && strcmp(expect, "skip");
 	/* What is in quarantine may fail. */
-	run->bad = !run->skipped && strcmp(verdict, expect) && !(state && !strcmp(state, "quarantined"));
+	run->bad = !run->skipped && strcmp(verdict, expect) &&
+		   !(state && !strcmp(state, "quarantined"));
 	run->why = strdup(why ? why : "");
 	if (!run->why)
 		return -ENOMEM;
 	text_clean(run->why);
-	cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(o, "failures"))
+	for (i = first_of(o, "failures"); i; i = i->next)
 		if (cJSON_IsString(i) && !add_failure(run, i->valuestring, NULL))
 			return -ENOMEM;
-	cJSON_ArrayForEach(i, cJSON_GetObjectItemCaseSensitive(o, "measures")) {
+	for (i = first_of(o, "measures"); i; i = i->next) {
 		const char *unit = json_string(i, "unit");
 		struct result_sample s = {
 			.key = run->key,
@@ -114,7 +124,7 @@ static int add_line(struct results *r, const cJSON *o, enum side side)
 			.name = i->string,
 			.unit = (char *)(uintptr_t)(unit ? unit : ""),
 			.side = side,
-			.exact = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(machine, "icount")),
+			.exact = cJSON_IsTrue(icount),
 		};
 
 		if (json_get_double(cJSON_GetObjectItemCaseSensitive(i, "value"), &s.value) &&
@@ -151,7 +161,8 @@ static void add_event(void *ctx, const struct event *ev)
 		}
 		fputs(ev->scenario, key);
 		for (size_t i = 0; i < ev->start->nr_params; i++)
-			fprintf(key, " %s=%s", ev->start->params[i].name, ev->start->params[i].text);
+			fprintf(key, " %s=%s", ev->start->params[i].name,
+				ev->start->params[i].text);
 		if (fclose(key))
 			l->err = -ENOMEM;
 		else
@@ -171,7 +182,7 @@ static void add_event(void *ctx, const struct event *ev)
 			.side = l->side,
 			.value = ev->value,
 		};
-		if (__builtin_isfinite(s.value) && !add_sample(l->r, &s))
+		if (isfinite(s.value) && !add_sample(l->r, &s))
 			l->err = -ENOMEM;
 		break;
 	case EVENT_END:
@@ -213,11 +224,12 @@ static int read_lines(struct results *r, FILE *f, enum side side, char *why, siz
 		cJSON_Delete(o);
 	}
 	free(line);
-	if (err == -ENOMEM)
+	if (err == -ENOMEM) {
 		snprintf(why, size, "out of memory");
-	else if (err)
-		snprintf(why, size, "line %u is neither a result of scripts/suite nor an event", number);
-	else if (ferror(f)) {
+	} else if (err) {
+		snprintf(why, size, "line %u is neither a result of scripts/suite nor an event",
+			 number);
+	} else if (ferror(f)) {
 		err = -errno;
 		snprintf(why, size, "%s", strerror(errno));
 	} else if (!number) {
@@ -235,7 +247,9 @@ int results_read(struct results *r, const char *path, enum side side, char *why,
 	int err;
 
 	if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
-		if ((size_t)snprintf(name, sizeof(name), "%s/results.jsonl", path) >= sizeof(name)) {
+		int len = snprintf(name, sizeof(name), "%s/results.jsonl", path);
+
+		if ((size_t)len >= sizeof(name)) {
 			snprintf(why, size, "%s", strerror(ENAMETOOLONG));
 			return -ENAMETOOLONG;
 		}
