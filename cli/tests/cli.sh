@@ -41,10 +41,12 @@ wrong "go together" state --pid 1
 wrong "--blocks wants" state --blocks x
 wrong "20 to 60000" watch --interval 1
 wrong "there is: bash" completion fish
+wrong "which two?" compare x
+wrong "--threshold wants" compare --threshold x a b
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch state doctor completion; do
+for c in list describe run suite watch state compare doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"
@@ -382,6 +384,70 @@ ok "state: nothing there" $?
 run 3 "$t" watch --plain && complains "/nonexistent"
 ok "watch: nothing there" $?
 unset TAGSCOPE_DEBUGFS
+
+# Results of two runs. made FAILED TIME...: a run for each time, the first so many failed.
+made() {
+	local bad=$1 i=0 t
+	shift
+	for t; do
+		i=$((i + 1))
+		printf '{"scenario":"s","params":{"n":"1"},"label":"patched","verdict":"%s","expect":"pass","reason":"","failures":[%s],"measures":{"t":{"value":%s,"unit":"ns"},"n":{"value":%s,"unit":"pages"}}}\n' \
+			"$( ((i <= bad)) && echo fail || echo pass)" "$( ((i <= bad)) && echo '"x is y: got 1"')" "$t" "$t"
+	done
+}
+compared() { # STATUS NAME TEXT...
+	local name=$2
+	run "$1" "$t" compare "$dir/old" "$dir/new" && says "${@:3}"
+	ok "compare: $name" $?
+}
+made 0 100 101 102 >"$dir/old"
+made 0 103 99 102 >"$dir/new"
+compared 0 "within the noise" "1 compared: nothing changed"
+made 0 150 151 152 >"$dir/new"
+compared 1 "slower" "worse       s n=1: t 101 -> 151 ns (+50%, threshold 25%; 3 and 3 values)" "moved       s n=1: n 101 -> 151 pages"
+made 0 50 51 52 >"$dir/new"
+compared 0 "faster" "better      s n=1: t"
+made 0 100 101 152 >"$dir/new"
+compared 0 "one of three is slower" "nothing changed"
+made 0 200 201 >"$dir/new"
+compared 0 "two values of a time say nothing" "1 compared: 1 moved"
+run 1 "$t" compare --threshold 10 "$dir/old" "$dir/new"
+ok "compare: but for who insists" $?
+made 1 100 101 102 >"$dir/new"
+compared 1 "one fails" "broke       s n=1: 1 of 3 failed, was 0 of 3" "x is y: got 1"
+run 1 "$t" compare --json "$dir/old" "$dir/new" && python3 -c 'import json,sys
+o = json.load(open(sys.argv[1]))
+assert o["broke"][0]["new_failed"] == 1 and not o["ok"] and o["compared"] == 1' "$dir/out"
+ok "compare: --json" $?
+run 0 "$t" compare "$dir/new" "$dir/old" && says "mended      s n=1: 0 of 3 failed, was 1 of 3"
+ok "compare: mended" $?
+sed 's/"pass","expect"/"skip","expect"/' "$dir/old" >"$dir/new"
+compared 1 "all is skipped" "skipped     s n=1"
+sed 's/"label"/"state":"quarantined","label"/; s/"pass","expect"/"fail","expect"/' "$dir/old" >"$dir/new"
+compared 0 "what is in quarantine may fail" "nothing changed"
+made 1 100 100 100 100 100 100 100 100 100 100 >"$dir/old"
+made 3 100 100 100 100 100 100 100 100 100 100 >"$dir/new"
+compared 0 "3 of 10 is no more than 1 of 10, as far as one can tell" "nothing changed"
+made 8 100 100 100 100 100 100 100 100 100 100 >"$dir/new"
+compared 1 "8 of 10 is more" "more often  s n=1: 8 of 10 failed, was 1 of 10"
+mkdir "$dir/folder"
+made 0 200 201 >"$dir/folder/results.jsonl"
+made 0 100 101 >"$dir/old"
+echo '{"threshold": 50, "measures": [{"scenario": "s", "name": "t", "threshold": 20, "worse": "less"}]}' >"$dir/folder/compare.json"
+run 0 "$t" compare "$dir/old" "$dir/folder" && says "better      s n=1: t 100.5 -> 200.5 ns (+100%, threshold 20%" "moved       s n=1: n"
+ok "compare: a folder with thresholds of its own" $?
+echo '{"threshold": 50, "measures": [{}]}' >"$dir/folder/compare.json"
+run 3 "$t" compare "$dir/old" "$dir/folder" && complains "compare.json"
+ok "compare: thresholds that are none" $?
+run 1 "$t" run --format json passes fails skips && mv "$dir/out" "$dir/new" && cp "$dir/new" "$dir/old" &&
+	run 0 "$t" compare "$dir/old" "$dir/new" && says "3 compared: nothing changed"
+ok "compare: files of events" $?
+head -n 5 "$dir/old" >"$dir/new"
+run 3 "$t" compare "$dir/old" "$dir/new" && complains "$dir/new: it ends amid the scenario"
+ok "compare: half a file of events" $?
+echo '{"scenario": 3}' >"$dir/new"
+run 3 "$t" compare "$dir/old" "$dir/new" && complains "$dir/new: line 1 is neither"
+ok "compare: a file of something else" $?
 
 # What is built for this machine: all scenarios are there, and none pretends to run.
 run 0 "$TS_HOST" list --names && diff <(find "$top/workloads" "$top/adversarial" -maxdepth 1 -name '*.c' -printf '%f\n' |

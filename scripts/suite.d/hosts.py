@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs on other computers: GNU parallel and Slurm start them; what comes back is taken into the folder."""
+import glob
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import tarfile
+
+from results import write
+from suitefile import TOP, SuiteError
+
+# A task of an array takes every thousandth run: Slurm's MaxArraySize is 1001 unless configured.
+TASKS = 1000
+
+
+def missing(folder):
+    """The runs without a result, as the list that others start them from."""
+    runs = [run for run in folder.plan["runs"] if not folder.result(run)]
+    write(folder.path + "/jobs", "".join(run["id"] + "\n" for run in runs))
+    return runs
+
+
+def take_returned(folder):
+    """The archives that came back: each is a run's folder, or nothing yet."""
+    known = {run["id"]: run for run in folder.plan["runs"]}
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder.path), "returned", "*.tar"))):
+        run = known.get(os.path.basename(path)[:-4])
+        if run and not folder.result(run):
+            new = folder.run_path(".%s.returned.%d" % (run["id"], os.getpid()))
+            shutil.rmtree(new, ignore_errors=True)
+            try:
+                with tarfile.open(path) as tar:
+                    names = [m.name for m in tar.getmembers()]
+                    if any("/" in n or not m.isfile() for n, m in zip(names, tar.getmembers())):
+                        raise SuiteError("%s: holds more than the files of a run; remove it" % path)
+                    os.makedirs(new)
+                    tar.extractall(new, filter="data")
+            except tarfile.TarError as e:
+                raise SuiteError("%s: is no archive of a run: %s; remove it, and --resume runs it again"
+                                 % (path, e)) from e
+            os.rename(new, folder.run_path(run["id"]))
+        os.unlink(path)
+
+
+def pack(folder, ident):
+    """The archive of a run, for its way back."""
+    os.makedirs(folder.path + "/returned", exist_ok=True)
+    path = "%s/returned/%s.tar" % (folder.path, ident)
+    with tarfile.open(path + ".new", "w") as tar:
+        for name in sorted(os.listdir(folder.run_path(ident))):
+            if os.path.isfile(folder.run_path(ident, name)):
+                tar.add(folder.run_path(ident, name), name)
+    os.replace(path + ".new", path)
+    # Nothing of it stays on the host.
+    shutil.rmtree(folder.run_path(ident))
+
+
+def parallel(folder, hosts, remote, jobs):
+    """Everything that has no result yet, on these hosts. False: it was interrupted."""
+    for program in ("parallel", "rsync", "ssh"):
+        if not shutil.which(program):
+            raise SuiteError("%s is missing; install the packages parallel, rsync and openssh-client" % program)
+    if not missing(folder):
+        return True
+    # A host that no longer answers is noticed within 20 s, and its run begins anew elsewhere.
+    ssh = os.environ.get("PARALLEL_SSH", "ssh") + " -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5" \
+        " -o ServerAliveCountMax=3"
+    work = "tagscope-suite-%s-%s" % (folder.plan["digest"], secrets.token_hex(4))
+    command = ["parallel", "--will-cite", "--ssh", ssh, "--filter-hosts", "--sshlogin", hosts, "--jobs", str(jobs or 1),
+               "--retries", "4", "--joblog", folder.path + "/joblog", "--workdir", work, "--basefile", "./plan.json",
+               "--return", "returned/{}.tar", "--cleanup", "--arg-file", "jobs",
+               "%s --job {} --pack ." % shlex.quote(os.path.join(remote or TOP, "scripts/suite"))]
+    try:
+        status = subprocess.run(command, cwd=folder.path, stdin=subprocess.DEVNULL, check=False).returncode
+    except KeyboardInterrupt:
+        status = 130
+    take_returned(folder)
+    if status == 255:
+        raise SuiteError("GNU parallel could not begin (see above); 'ssh HOST true' has to work without a password")
+    # Up to 101 runs that were not possible: what is missing will be told.
+    return status <= 101
+
+
+def slurm(folder):
+    """Write the script of an array of all that has no result yet; its path."""
+    runs = missing(folder)
+    if not runs:
+        raise SuiteError("%s: nothing is left to run; scripts/suite --merge makes its reports" % folder.path)
+    cpus = max(1 if run["machine"]["icount"] else run["machine"]["cpus"] for run in runs)
+    path = folder.path + "/array.sbatch"
+    write(path, """#!/bin/bash
+#SBATCH --job-name=%s
+#SBATCH --array=1-%d
+#SBATCH --cpus-per-task=%d
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=%s/slurm-%%a.log
+# The folder is to be seen by all nodes. What has a result is not run again.
+status=0
+for id in $(sed -n "${SLURM_ARRAY_TASK_ID}~%dp" %s); do
+	%s --job "$id" %s || status=$?
+done
+exit "$status"
+""" % (folder.plan["name"], min(len(runs), TASKS), cpus, folder.path.replace("%", "%%"), TASKS,
+       shlex.quote(folder.path + "/jobs"), shlex.quote(TOP + "/scripts/suite"), shlex.quote(folder.path)))
+    return path
