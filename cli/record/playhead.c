@@ -112,6 +112,8 @@ static int take_blocks(struct playhead *p, const struct rec_entry *e, char *why,
 {
 	if (!e->text)
 		return bad(why, size, "'changes' is no string");
+	if (!p->summary.blocks)
+		return bad(why, size, "changes where there are no blocks");
 	if (p->summary.blocks > p->max_blocks)
 		return bad(why, size, "it has more blocks than can be shown");
 	if (p->blocks != p->summary.blocks) {

@@ -288,7 +288,7 @@ int recording_parse(const void *data, size_t len, uint64_t max_bytes, uint64_t m
 			      &text_len, what, sizeof(what));
 	err = text ? take_all(&r, text, text_len, why, size) : -ENOMEM;
 	/* The cause rather than what came of it. */
-	if (unpacked && (err || !r.ended)) {
+	if (unpacked) {
 		err = unpacked;
 		snprintf(why, size, "%s", what);
 	}

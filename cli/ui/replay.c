@@ -390,7 +390,8 @@ int64_t replay_result(const struct replay *r, size_t run, unsigned int number)
 
 int64_t replay_next_step(const struct replay *r, size_t run, int by)
 {
-	int64_t at = (int64_t)r->next, here = -1;
+	int64_t at = (int64_t)r->next;
+	bool past_one = false;
 	const struct run *of;
 
 	if (!r->nr_runs) {
@@ -406,13 +407,14 @@ int64_t replay_next_step(const struct replay *r, size_t run, int by)
 				return (int64_t)i + 1;
 		return (int64_t)of->last + 1;
 	}
-	/* The one it is in, and the one before that. */
+	/* The one it is in, and the one before that; after the end, the last. */
+	past_one = at > (int64_t)of->last;
 	for (int64_t i = at - 1; i > (int64_t)of->first; i--) {
 		if (!is_event(r, (size_t)i, EVENT_STEP))
 			continue;
-		if (here >= 0)
+		if (past_one)
 			return i + 1;
-		here = i;
+		past_one = true;
 	}
 	return (int64_t)of->first + 1;
 }
