@@ -137,11 +137,13 @@ static void put_header(struct recorder *r, char **argv)
 	char date[40], *text;
 	struct tm tm;
 
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	cJSON_AddStringToObject(o, "event", "recording");
 	json_add_u64(o, "version", RECORDING_VERSION);
 	cJSON_AddStringToObject(o, "tagscope", TAGSCOPE_VERSION);
-	cJSON_AddStringToObject(o, "started", date);
+	/* A machine without a clock believes that it is 1970. */
+	if (now > 1000000000 && gmtime_r(&now, &tm) &&
+	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		cJSON_AddStringToObject(o, "started", date);
 	if (!uname(&u)) {
 		cJSON_AddStringToObject(o, "kernel", u.release);
 		cJSON_AddStringToObject(o, "machine", u.machine);

@@ -233,10 +233,7 @@ static bool plot_heat(FILE *f, const struct recording *rec, const struct report_
 		return true;
 	fprintf(script, "set ylabel 'block'\nset cbrange [0:1]\nset cblabel 'share of blocks'\n"
 		"set palette defined (0 '#f4f4f4', 0.02 '#c6dbef', 0.3 '#4292c6', 1 '#08306b')\n"
-		"set autoscale fix\nunset key\n"
-		"plot '-' matrix using ($1*%.6f):($2*%.3f):3 with image\n",
-		(double)rec->end / 1e9 / HEAT_COLUMNS,
-		(double)(m->cells * m->per_cell) / HEAT_ROWS);
+		"set autoscale fix\nunset key\n$shares << END\n");
 	for (size_t row = 0; row < HEAT_ROWS; row++) {
 		const struct report_frame *fr = m->frame;
 
@@ -249,7 +246,9 @@ static bool plot_heat(FILE *f, const struct recording *rec, const struct report_
 		}
 		fputc('\n', script);
 	}
-	fputs("e\ne\n", script);
+	fprintf(script, "END\nplot $shares matrix using ($1*%.6f):($2*%.3f):3 with image\n",
+		(double)rec->end / 1e9 / HEAT_COLUMNS,
+		(double)(m->cells * m->per_cell) / HEAT_ROWS);
 	return finish(f, script, "Heat map: time from left to right, blocks from bottom to top; "
 		      "the darker, the more of the blocks there hold tags");
 }

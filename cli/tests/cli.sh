@@ -46,11 +46,12 @@ wrong "what is to be recorded?" record x.rec --
 wrong "'list' cannot be recorded" record x.rec -- list
 wrong "20 to 60000" record --interval 1 x.rec -- watch
 wrong "which recording?" replay
+wrong "which recording?" report
 wrong "0.1 to 100" replay --speed 0 x.rec
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch record replay state doctor completion; do
+for c in list describe run suite watch record replay report state doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"
@@ -467,5 +468,43 @@ ok "a recording of a later version" $?
 ) >/dev/null 2>&1
 run 3 "$t" replay --format ktap "$dir/rec" && complains "no end" && says "not ok 1 - hangs"
 ok "a recorder that was killed" $?
+
+# Reports: all that is to be seen, nothing from elsewhere, and of a recording nothing is markup.
+page() { # TEXT...
+	local x
+	for x; do grep -qF -- "$x" "$dir/page.html" || { echo "# missing in the page: $x"; return 1; }; done
+}
+run 1 "$t" record "$dir/fails.rec" -- run --seed 5 passes fails && run 0 "$t" report -o "$dir/page.html" "$dir/fails.rec" &&
+	page 'First, &lt;&amp;&quot;&gt; and # \ are said.' 'Failed: ' 'What came before' 'got 1, wanted 2' '<td class="fail">fail</td>' \
+		'lang="en"' '</html>' && ! grep -q 'First, <&' "$dir/page.html"
+ok "a report of a run" $?
+! grep -oE '(src|href)="[^"]*"' "$dir/page.html" | grep -vE '"(data:|#)'
+ok "it needs no other file" $?
+(
+	export TAGSCOPE_DEBUGFS=$dir/watched
+	run 0 "$t" record "$dir/watch.rec" -- watch --plain --interval 20 --count 3 || exit
+	run 0 "$t" report -o "$dir/page.html" "$dir/watch.rec" &&
+		page 'Nothing was run in it' 'type="range"' '"frames":[' 'free: its pages are free memory'
+)
+ok "a report of a watch has the map" $?
+run 0 "$t" record "$dir/passes.rec" -- run --seed 6 passes && run 0 "$t" report -o "$dir/page.html" "$dir/fails.rec" "$dir/passes.rec" &&
+	page 'What differs' '<td>not there</td>' 'five is six or seven'
+ok "a report of two says what differs" $?
+run 0 "$t" report -o "$dir/page.html" "$dir/passes.rec" "$dir/passes.rec" && page 'Nothing differs'
+ok "and of the same twice, nothing" $?
+head -c -20 "$dir/fails.rec" >"$dir/cut"
+run 3 "$t" report -o "$dir/page.html" "$dir/cut" && complains "cut short"
+ok "a report of what is cut short" $?
+# One whose counters change, so that there is something to plot.
+cp -r "$fixtures" "$dir/moves"
+(
+	export TAGSCOPE_DEBUGFS=$dir/moves
+	"$t" record "$dir/moves.rec" -- watch --plain --interval 200 --count 8 >"$dir/out" 2>"$dir/err" &
+	sleep 0.8
+	sed 's/^reserve_ok .*/reserve_ok 4711/' "$fixtures/summary" >"$dir/moves/summary"
+	wait
+)
+run 0 env PATH=/nonexistent "$t" report -o "$dir/page.html" "$dir/moves.rec" && page 'gnuplot is not installed where this page was made'
+ok "a report without gnuplot" $?
 
 finish
