@@ -36,7 +36,7 @@ static const char help[] =
 	"  --help         this text\n\n"
 	"Examples:\n"
 	"  tagscope record mmap.rec -- run mmap pages=64\n"
-	"  tagscope record --trace pressure.rec -- run pressure\n"
+	"  tagscope record --trace mprotect.rec -- run mprotect\n"
 	"  tagscope record idle.rec -- watch --plain --count 5\n";
 
 #define STEP_BUDGET_NS 400000000ULL	/* for the map at a step, while the scenario waits */

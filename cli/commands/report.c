@@ -22,8 +22,8 @@ static const char help[] =
 	"  --help                  this text\n\n"
 	"Exit status: 0; 3 if a recording cannot be read, or is not whole.\n\n"
 	"Examples:\n"
-	"  tagscope report -o mmap.html mmap.rec\n"
-	"  tagscope report -o differs.html before.rec after.rec\n";
+	"  tagscope report --output mmap.html mmap.rec\n"
+	"  tagscope report --output differs.html mmap.rec mprotect.rec\n";
 
 static const char *base_name(const char *path)
 {
