@@ -81,6 +81,19 @@ static int print_results(struct batch *ex, const struct command *cmd, const stru
 	return batch_end(ex, cmd, &rep);
 }
 
+/* As report_status() has it, of what ran; EXIT_OK if nothing did. */
+static int status_of(const struct recording *rec)
+{
+	bool seen[VERDICT_SKIP + 1] = { false };
+
+	if (!rec->has_events)
+		return EXIT_OK;
+	for (size_t i = 0; i < rec->nr; i++)
+		if (rec->entry[i].type == REC_EVENT && rec->entry[i].event->type == EVENT_END)
+			seen[rec->entry[i].event->end->verdict] = true;
+	return verdict_of_all(seen);
+}
+
 static int show(struct batch *ex, const struct recording *rec, double speed)
 {
 	struct replay *replay = replay_new(rec, speed);
@@ -95,7 +108,8 @@ static int show(struct batch *ex, const struct recording *rec, double speed)
 	ui.runs = replay_runs(replay, &ui.nr_runs);
 	status = ui_main(&ui);
 	replay_free(replay);
-	return status;
+	/* How far somebody looked makes no difference; a signal, or no UI at all, does. */
+	return status > VERDICT_SKIP || status == EXIT_NOT_HERE ? status : status_of(rec);
 }
 
 static int replay_file(struct batch *ex, const struct command *cmd, const char *path, bool plain,

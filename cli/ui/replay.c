@@ -283,6 +283,9 @@ struct replay *replay_new(const struct recording *rec, double speed)
 	/* What was there before the first run began. */
 	while (r->next < rec->nr && entry(r, r->next)->type != REC_EVENT && r->nr_runs)
 		r->next++;
+	/* And where nothing ran, the first state there is. */
+	if (!r->nr_runs && rec->nr)
+		r->pos = entry(r, 0)->at;
 	playhead_go_to(&r->head, r->next);
 	return r;
 }
@@ -366,6 +369,9 @@ double replay_set_speed(struct replay *r, bool faster)
 
 int64_t replay_time(const struct replay *r, uint64_t at_ns)
 {
+	/* Without a run there is nothing to see before the first state. */
+	if (!r->nr_runs && r->rec->nr && at_ns < entry(r, 0)->at)
+		at_ns = entry(r, 0)->at;
 	return (int64_t)recording_after(r->rec, at_ns);
 }
 

@@ -14,7 +14,8 @@ const char *page_use(const struct page_row *row, char *buf, size_t size)
 
 	if (row->err) {
 		snprintf(buf, size, "%s", row->err == -ENXIO ? "no memory there" :
-			 row->err == -EPROTO ? "not understood" : strerror(-row->err));
+			 row->err == -EPROTO ? "not understood" :
+			 row->err == -EOPNOTSUPP ? "not in a recording" : strerror(-row->err));
 		return buf;
 	}
 	/* The kernel's own pages have references that nothing else explains. */
