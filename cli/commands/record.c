@@ -245,7 +245,8 @@ static void flush(struct recorder *r, const struct command *cmd, const char *pat
 }
 
 /* Until the command has ended: its wait status. */
-static int record(struct recorder *r, const struct command *cmd, const char *path, pid_t pid, int sigs)
+static int record(struct recorder *r, const struct command *cmd, const char *path, pid_t pid,
+		  int sigs)
 {
 	int status = 0;
 
@@ -384,7 +385,8 @@ static int record_run(const struct command *cmd, int argc, char **argv)
 				   path);
 	what = to_record(argv[optind]);
 	if (!what)
-		return usage_error(cmd, "'%s' cannot be recorded: run, suite and watch can", argv[optind]);
+		return usage_error(cmd, "'%s' cannot be recorded: run, suite and watch can",
+				   argv[optind]);
 	/* Nothing to record, and no file to be made anew. */
 	for (int i = optind + 1; i < argc; i++)
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))

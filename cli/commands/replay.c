@@ -168,7 +168,8 @@ static int replay_run(const struct command *cmd, int argc, char **argv)
 		case 'S':
 			speed = strtod(optarg, &end);
 			if (end == optarg || *end || !(speed >= 0.1 && speed <= 100))
-				return usage_error(cmd, "--speed wants 0.1 to 100, not '%s'", optarg);
+				return usage_error(cmd, "--speed wants 0.1 to 100, not '%s'",
+						   optarg);
 			break;
 		default:
 			status = batch_option(&ex, cmd, opt, optarg);

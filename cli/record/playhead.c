@@ -129,7 +129,8 @@ static int take_blocks(struct playhead *p, const struct rec_entry *e, char *why,
 	if (e->first > p->blocks)
 		return bad(why, size, "there are not so many blocks");
 	return rec_blocks_apply(e->text, p->block + e->first, p->generation + e->first,
-				p->blocks - e->first, p->summary.generation, why, size) ? 0 : -EPROTO;
+				p->blocks - e->first, p->summary.generation, why, size) ?
+		       0 : -EPROTO;
 }
 
 static bool good_latencies(const cJSON *list)

@@ -65,8 +65,8 @@ int rec_unpack(const void *data, size_t len, uint64_t max, char **out, size_t *o
 		if (to.pos == to.size) {
 			err = grow(out, &room, max);
 			if (err) {
-				fail(err, why, size, err == -EFBIG ? "it is larger than any recording" :
-								      "out of memory");
+				fail(err, why, size, err == -EFBIG ?
+				     "it is larger than any recording" : "out of memory");
 				break;
 			}
 		}

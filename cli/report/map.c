@@ -119,7 +119,8 @@ void report_map_still(FILE *f, const struct report_map *m, const struct report_f
 			if (!any)
 				fprintf(f, "<path class=\"s-%c\" d=\"", *l);
 			any = true;
-			fprintf(f, "M%zu %zuh%zuv1h-%zuz", i % m->columns, i / m->columns, run, run);
+			fprintf(f, "M%zu %zuh%zuv1h-%zuz", i % m->columns, i / m->columns, run,
+				run);
 		}
 		if (any)
 			fputs("\"/>", f);

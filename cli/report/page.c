@@ -378,7 +378,7 @@ static int put_input(FILE *f, const struct report_input *in, size_t n)
 	return 0;
 }
 
-/* ---- Two of them ------------------------------------------------------------------------------ */
+/* ---- Two of them ---------------------------------------------------------------------- */
 
 /* The same result or measure of the same run (the n-th of that scenario) elsewhere, or NULL. */
 static const struct event *counterpart(const struct recording *rec, const struct event *ev,
@@ -499,7 +499,7 @@ static void put_differences(FILE *f, const struct report_input *a, const struct 
 	fputs("</section>\n", f);
 }
 
-/* ---- The page ------------------------------------------------------------------------------------ */
+/* ---- The page ------------------------------------------------------------------------- */
 
 int report_page(FILE *f, const struct report_input *in, size_t n)
 {

@@ -103,7 +103,8 @@ static bool finish(FILE *f, FILE *script, const char *words)
 	fclose(script);
 	fputs("<figure>", f);
 	if (err == -ENOENT)
-		fputs("<p>There are no plots: gnuplot is not installed where this page was made.</p>", f);
+		fputs("<p>There are no plots: gnuplot is not installed where this page was "
+		      "made.</p>", f);
 	else if (err)
 		fputs("<p>gnuplot could not make this plot.</p>", f);
 	else

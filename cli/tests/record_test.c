@@ -495,7 +495,7 @@ TEST(a_budget_bounds_it)
 	recording_free(rec);
 }
 
-/* ---- In the UI --------------------------------------------------------------------------------- */
+/* ---- In the UI ------------------------------------------------------------------------ */
 
 struct heard {
 	unsigned int steps, results, ends, waits;
