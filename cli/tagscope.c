@@ -7,8 +7,6 @@
 #include "base/suggest.h"
 #include "commands/command.h"
 
-#define VERSION "0.1"
-
 static void help(FILE *f)
 {
 	fputs("Usage: tagscope COMMAND [options]\n\n"
@@ -43,7 +41,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		printf("tagscope %s\n", VERSION);
+		puts("tagscope " TAGSCOPE_VERSION);
 		return EXIT_OK;
 	}
 	if (!strcmp(argv[1], "help") && argc > 2) {

@@ -32,6 +32,23 @@ static const char *format_name_at(void *list, size_t i)
 	return formats[i] ? formats[i]->name : NULL;
 }
 
+struct batch_tap batch_tap;
+
+void batch_event(struct report *rep, const struct event *ev)
+{
+	if (batch_tap.fn)
+		batch_tap.fn(batch_tap.ctx, ev);
+	if (rep->out)
+		report_event(rep, ev);
+}
+
+void batch_plan(struct report *rep, unsigned int planned)
+{
+	struct event plan = { .type = EVENT_PLAN, .scenario = "", .role = "", .number = planned };
+
+	batch_event(rep, &plan);
+}
+
 int batch_option(struct batch *ex, const struct command *cmd, int opt, const char *value)
 {
 	char near[256];
@@ -135,13 +152,17 @@ static void listen(void *ctx, const struct event *ev)
 	struct listener *l = ctx;
 
 	progress_event(&l->progress, ev);
-	report_event(l->rep, ev);
+	batch_event(l->rep, ev);
 }
 
-static void run_one(const struct run_options *opt, struct listener *l)
+static void run_one(const struct run_options *wanted, struct listener *l)
 {
-	struct runner *rn = runner_start(opt, listen, l);
+	bool for_tap = batch_tap.waits && !wanted->step_mode;
+	struct run_options opt = *wanted;
+	struct runner *rn;
 
+	opt.step_mode |= for_tap;
+	rn = runner_start(&opt, listen, l);
 	if (!rn) {
 		fprintf(stderr, "tagscope: out of memory\n");
 		l->rep->verdicts[VERDICT_ERROR]++;
@@ -154,7 +175,10 @@ static void run_one(const struct run_options *opt, struct listener *l)
 
 		if (interrupted)
 			runner_abort(rn, "it was interrupted");
-		if (runner_waiting(rn)) {
+		if (runner_waiting(rn) && for_tap) {
+			batch_tap.waits(batch_tap.ctx);
+			runner_continue(rn);
+		} else if (runner_waiting(rn)) {
 			int key;
 
 			progress_clear(&l->progress);
@@ -254,7 +278,7 @@ int batch_run(struct batch *ex, const struct command *cmd)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGTTOU, &ignore, NULL);
-	report_plan(&rep, (unsigned int)ex->nr_runs);
+	batch_plan(&rep, (unsigned int)ex->nr_runs);
 	progress_begin(&l.progress, !isatty(fileno(rep.out)) && (ex->output || rep.format->whole ||
 								 isatty(STDERR_FILENO)),
 		       (unsigned int)ex->nr_runs);

@@ -55,6 +55,21 @@ struct run_options batch_options(const struct batch *ex, size_t i);
 int batch_end(struct batch *ex, const struct command *cmd, struct report *rep);
 bool batch_color(const struct batch *ex, FILE *out);
 
+/*
+ * Who hears all that is reported besides, also of the UI, once it is set: "record". waits,
+ * if it is set, is called when a scenario waits at a step that nobody else wants to see; all
+ * of them do then.
+ */
+struct batch_tap {
+	event_fn fn;
+	void (*waits)(void *ctx);
+	void *ctx;
+};
+extern struct batch_tap batch_tap;
+/* The plan, and each event: to the report, if it has an output, and to the tap. */
+void batch_plan(struct report *rep, unsigned int planned);
+void batch_event(struct report *rep, const struct event *ev);
+
 /* Run all that was added; an exit status. Frees the runs. */
 int batch_run(struct batch *ex, const struct command *cmd);
 void batch_free(struct batch *ex);

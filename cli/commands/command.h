@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define TAGSCOPE_VERSION "0.1"
+
 enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
@@ -24,8 +26,8 @@ struct command {
 	int (*run)(const struct command *cmd, int argc, char **argv);
 };
 
-extern const struct command cmd_list, cmd_describe, cmd_run, cmd_suite, cmd_watch, cmd_state,
-	cmd_compare, cmd_doctor, cmd_completion;
+extern const struct command cmd_list, cmd_describe, cmd_run, cmd_suite, cmd_watch, cmd_record,
+	cmd_replay, cmd_report, cmd_state, cmd_compare, cmd_doctor, cmd_completion;
 
 /* All of them, NULL at the end. */
 extern const struct command *const commands[];

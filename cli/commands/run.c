@@ -33,6 +33,11 @@ static bool told_all(const struct report *rep)
 	return told == rep->planned;
 }
 
+static void hear(void *ctx, const struct event *ev)
+{
+	batch_event(ctx, ev);
+}
+
 /*
  * The terminal is the UI's; what the format makes of the runs goes to the file, if there is
  * one, and then is what counts: the first run of each scenario.
@@ -48,10 +53,10 @@ static int run_in_ui(const struct command *cmd, struct batch *ex)
 	status = batch_begin(ex, cmd, &rep);
 	if (status)
 		return status;
-	if (ex->output) {
-		ui.tee = (struct session_tee){ report_event, &rep };
-		report_plan(&rep, (unsigned int)ex->nr_runs);
-	}
+	if (!ex->output)
+		rep.out = NULL;
+	ui.tee = (struct session_tee){ hear, &rep };
+	batch_plan(&rep, (unsigned int)ex->nr_runs);
 	ui.runs = calloc(ex->nr_runs, sizeof(*ui.runs));
 	for (; ui.runs && ui.nr_runs < ex->nr_runs; ui.nr_runs++) {
 		struct run_options opt = batch_options(ex, ui.nr_runs);

@@ -9,6 +9,7 @@
 
 #include "base/number.h"
 #include "commands/command.h"
+#include "commands/counter_lines.h"
 #include "kernel/state.h"
 #include "output/format.h"
 #include "scenario/scenario.h"
@@ -36,20 +37,12 @@ static void on_signal(int sig)
 
 static int plain(const struct command *cmd, unsigned int interval, uint64_t count)
 {
-	static const struct {
-		const char *title, *counter;
-	} columns[] = {
-		{ "available", "blocks_available" }, { "isolating", "blocks_isolating" },
-		{ "reserved", "blocks_reserved" },   { "tagged", "reserved_pages" },
-		{ "busy", "reserve_busy" },	     { "foa", "foa_fault" },
-		{ "replayed", "foa_replayed" },	     { "sigbus", "foa_sigbus" },
-	};
 	const struct timespec pause = { interval / 1000, interval % 1000 * 1000000L };
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigset_t blocked, unblocked;
 	struct state_summary s;
 	struct state *st;
-	char value[32];
+	struct counter_lines lines = { .f = stdout };
 	int status = EXIT_OK, err = state_open(&st);
 	uint64_t start = now_ns();
 
@@ -68,18 +61,7 @@ static int plain(const struct command *cmd, unsigned int interval, uint64_t coun
 		err = state_read_summary(st, &s);
 		if (err)
 			break;
-		/* Again each screenful, so that the columns can be told. */
-		if (!(i % 20)) {
-			printf("%8s", "seconds");
-			for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
-				printf(" %10s", columns[c].title);
-			putchar('\n');
-		}
-		printf("%8.1f", (double)(now_ns() - start) / 1e9);
-		for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
-			printf(" %10s", state_counter_named(&s, columns[c].counter, value,
-							    sizeof(value)));
-		putchar('\n');
+		counter_line(&lines, now_ns() - start, &s);
 		status = flushed(cmd, EXIT_OK);
 		if (status)
 			break;

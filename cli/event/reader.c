@@ -6,9 +6,7 @@
 
 #include "event/reader.h"
 
-#define MAX_LINE (1u << 20)	/* no event is near this */
-
-struct reader {
+struct events {
 	event_fn fn;
 	void *ctx;
 	bool planned;
@@ -17,7 +15,7 @@ struct reader {
 	uint64_t t_ns;
 };
 
-static void deliver(struct reader *r, const struct event *ev)
+static void deliver(struct events *r, const struct event *ev)
 {
 	r->t_ns = ev->t_ns;
 	if (ev->type == EVENT_STEP)
@@ -27,7 +25,7 @@ static void deliver(struct reader *r, const struct event *ev)
 	r->fn(r->ctx, ev);
 }
 
-static void end_it(struct reader *r)
+static void end_it(struct events *r)
 {
 	struct event ev = { .type = EVENT_END, .scenario = r->running, .role = "",
 			    .t_ns = r->t_ns, .end = &r->end };
@@ -39,7 +37,7 @@ static void end_it(struct reader *r)
 }
 
 /* What is wrong with an event at this place, or NULL. */
-static const char *out_of_place(const struct reader *r, const struct event *ev)
+static const char *out_of_place(const struct events *r, const struct event *ev)
 {
 	if (ev->type == EVENT_EXIT)
 		return "an event of a scenario's process";
@@ -54,8 +52,18 @@ static const char *out_of_place(const struct reader *r, const struct event *ev)
 	return ev->t_ns < r->t_ns ? "time goes back" : NULL;
 }
 
-/* 0 or -errno, with the reason in why. */
-static int take(struct reader *r, const char *line, size_t len, char *why, size_t size)
+struct events *events_begin(event_fn fn, void *ctx)
+{
+	struct events *r = calloc(1, sizeof(*r));
+
+	if (r) {
+		r->fn = fn;
+		r->ctx = ctx;
+	}
+	return r;
+}
+
+int events_take(struct events *r, const char *line, size_t len, char *why, size_t size)
 {
 	struct event *ev;
 	int err = event_parse(line, len, &ev, why, size);
@@ -89,6 +97,23 @@ out:
 	return err;
 }
 
+int events_end(struct events *r, char *why, size_t size)
+{
+	int err = 0;
+
+	if (!r->planned || r->running) {
+		err = -EPROTO;
+		snprintf(why, size, r->planned ? "it ends amid the scenario %s" :
+						 "there is nothing in it%s",
+			 r->planned ? r->running : "");
+	}
+	if (r->running)
+		end_it(r);
+	free(r->running);
+	free(r);
+	return err;
+}
+
 /* The next line, without its newline, in line; its length, -1: none, or *what is wrong. */
 static ssize_t next_line(FILE *f, char *line, const char **wrong)
 {
@@ -97,7 +122,7 @@ static ssize_t next_line(FILE *f, char *line, const char **wrong)
 
 	*wrong = NULL;
 	while ((c = getc(f)) != '\n' && c != EOF) {
-		if (len == MAX_LINE) {
+		if (len == EVENTS_MAX_LINE) {
 			*wrong = "longer than any event";
 			return -1;
 		}
@@ -110,16 +135,16 @@ static ssize_t next_line(FILE *f, char *line, const char **wrong)
 
 int events_read(FILE *f, event_fn fn, void *ctx, char *why, size_t size)
 {
-	struct reader r = { .fn = fn, .ctx = ctx };
-	char *line = malloc(MAX_LINE), what[200] = "out of memory";
+	struct events *r = events_begin(fn, ctx);
+	char *line = malloc(EVENTS_MAX_LINE), what[200] = "out of memory";
 	unsigned int number = 0;
 	const char *wrong;
 	ssize_t len;
-	int err = line ? 0 : -ENOMEM;
+	int err = line && r ? 0 : -ENOMEM, incomplete;
 
 	while (!err && (len = next_line(f, line, &wrong)) >= 0) {
 		number++;
-		err = take(&r, line, (size_t)len, what, sizeof(what));
+		err = events_take(r, line, (size_t)len, what, sizeof(what));
 	}
 	if (!err && ferror(f)) {
 		err = -EIO;
@@ -132,15 +157,11 @@ int events_read(FILE *f, event_fn fn, void *ctx, char *why, size_t size)
 	}
 	if (err)
 		snprintf(why, size, "line %u: %s", number, wrong);
-	if (!err && (!r.planned || r.running)) {
-		err = -EPROTO;
-		snprintf(why, size, r.planned ? "it ends amid the scenario %s" :
-						"there is nothing in it%s",
-			 r.planned ? r.running : "");
+	incomplete = r ? events_end(r, what, sizeof(what)) : 0;
+	if (!err && incomplete) {
+		err = incomplete;
+		snprintf(why, size, "%s", what);
 	}
-	if (r.running)
-		end_it(&r);
-	free(r.running);
 	free(line);
 	return err;
 }

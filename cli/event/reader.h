@@ -16,4 +16,16 @@
  */
 int events_read(FILE *f, event_fn fn, void *ctx, char *why, size_t size);
 
+/*
+ * The same a line at a time, for what has lines of other kinds too. events_take() delivers
+ * what the line is: 0, or -errno with the reason in why, and then nothing more is to be
+ * taken. events_end() ends what was begun, tells whether it all was whole, and frees.
+ */
+struct events;
+struct events *events_begin(event_fn fn, void *ctx);
+int events_take(struct events *r, const char *line, size_t len, char *why, size_t size);
+int events_end(struct events *r, char *why, size_t size);
+/* The longest line there can be, without its end. */
+#define EVENTS_MAX_LINE (1u << 20)
+
 #endif

@@ -159,7 +159,7 @@ int state_letter_number(char letter);
 char state_more_telling(char a, char b);
 
 struct state_block {
-	char letter;
+	char letter;		/* 0: a recording that does not know it */
 	unsigned int tagged;	/* data pages reserved in it */
 	unsigned int free;	/* its tag storage pages that are free */
 	uint64_t generation;	/* of its last state change */

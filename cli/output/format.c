@@ -49,13 +49,6 @@ void report_event(void *ctx, const struct event *ev)
 	fflush(rep->out);
 }
 
-void report_plan(struct report *rep, unsigned int planned)
-{
-	struct event ev = { .type = EVENT_PLAN, .scenario = "", .role = "", .number = planned };
-
-	report_event(rep, &ev);
-}
-
 int report_end(struct report *rep)
 {
 	int err = rep->err;

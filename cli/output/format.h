@@ -43,8 +43,6 @@ bool color_wanted(FILE *out);
  * whether they come from a run or from a file. The first is the plan.
  */
 void report_event(void *ctx, const struct event *ev);
-/* The plan: so many scenarios. */
-void report_plan(struct report *rep, unsigned int planned);
 /* Also flushes: a full disk is an error, with a message. 0 or -errno. */
 int report_end(struct report *rep);
 /*

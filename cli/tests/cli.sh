@@ -43,10 +43,17 @@ wrong "20 to 60000" watch --interval 1
 wrong "there is: bash" completion fish
 wrong "which two?" compare x
 wrong "--threshold wants" compare --threshold x a b
+wrong "which file?" record
+wrong "what is to be recorded?" record x.rec --
+wrong "'list' cannot be recorded" record x.rec -- list
+wrong "20 to 60000" record --interval 1 x.rec -- watch
+wrong "which recording?" replay
+wrong "which recording?" report
+wrong "0.1 to 100" replay --speed 0 x.rec
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch state compare doctor completion; do
+for c in list describe run suite watch record replay report state compare doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"
@@ -483,4 +490,87 @@ complete_words tagscope run --fo && [[ $(<"$dir/out") == --format ]]
 ok "completion of an option" $?
 complete_words tagscope run --format j && [[ $(<"$dir/out") == $'json\njunit' ]]
 ok "completion of a format" $?
+# Recordings: each format of a replay is what the run gave, byte for byte, and the statuses.
+recorded() { # STATUS SCENARIO...
+	local want=$1 f
+	shift
+	for f in pretty ktap json junit; do
+		run "$want" "$t" record "$dir/rec" -- run --seed 5 --format "$f" --output "$dir/ran" "$@" || return 1
+		run "$want" "$t" replay --format "$f" --output "$dir/replayed" "$dir/rec" || return 1
+		cmp "$dir/ran" "$dir/replayed" || return 1
+	done
+}
+recorded 1 passes fails roles babbles role-crashes skips skips-each
+ok "a replay gives what the run gave, in each format" $?
+recorded 4 skips
+ok "and the status of a run that was skipped" $?
+run 1 "$t" record "$dir/rec" -- suite --seed 5 --format json --output "$dir/ran" 'f[a]ils' && run 1 "$t" replay --format json "$dir/rec" &&
+	cmp "$dir/out" "$dir/ran" && zstd -dc "$dir/rec" | python3 -c '
+import json, sys
+lines = [json.loads(l) for l in sys.stdin]
+assert lines[0]["event"] == "recording" and lines[-1]["event"] == "recorded", lines
+assert all(a["at"] <= b["at"] for a, b in zip(lines[1:], lines[2:]))'
+ok "a suite, and lines of JSON in it, by time" $?
+run 2 "$t" record "$dir/rec" -- run nosuch && complains "there is no scenario" && run 0 "$t" replay --info "$dir/rec" && says "status     2"
+ok "what was wrong use is recorded as such" $?
+run 3 "$t" record "$dir/nosuch/rec" -- run passes && complains "cannot write to"
+ok "a file that cannot be made" $?
+cp -r "$fixtures" "$dir/watched"
+TAGSCOPE_DEBUGFS=$dir/watched run 0 "$t" record "$dir/rec" -- watch --plain --interval 20 --count 3 &&
+	run 0 "$t" replay "$dir/rec" && says "available" && (($(wc -l <"$dir/out") == 2)) &&
+	run 0 "$t" replay --info "$dir/rec" && says "state      yes" "command    watch --plain"
+ok "a watch" $?
+head -c -20 "$dir/rec" >"$dir/cut"
+run 3 "$t" replay "$dir/cut" && complains "cut short"
+ok "a recording that is cut short" $?
+printf '{"event":"recording","version":2}\n' | zstd -q >"$dir/cut"
+run 3 "$t" replay "$dir/cut" && complains "version 2 of recordings; this tagscope knows version 1"
+ok "a recording of a later version" $?
+# Whoever records is killed: the run goes on, and the file is good until then.
+(
+	"$t" record "$dir/rec" -- run --time-limit 20 hangs &
+	sleep 3
+	kill -KILL $!
+) >/dev/null 2>&1
+run 3 "$t" replay --format ktap "$dir/rec" && complains "no end" && says "not ok 1 - hangs"
+ok "a recorder that was killed" $?
+
+# Reports: all that is to be seen, nothing from elsewhere, and of a recording nothing is markup.
+page() { # TEXT...
+	local x
+	for x; do grep -qF -- "$x" "$dir/page.html" || { echo "# missing in the page: $x"; return 1; }; done
+}
+run 1 "$t" record "$dir/fails.rec" -- run --seed 5 passes fails && run 0 "$t" report -o "$dir/page.html" "$dir/fails.rec" &&
+	page 'First, &lt;&amp;&quot;&gt; and # \ are said.' 'Failed: ' 'What came before' 'got 1, wanted 2' '<td class="fail">fail</td>' \
+		'lang="en"' '</html>' && ! grep -q 'First, <&' "$dir/page.html"
+ok "a report of a run" $?
+! grep -oE '(src|href)="[^"]*"' "$dir/page.html" | grep -vE '"(data:|#)'
+ok "it needs no other file" $?
+(
+	export TAGSCOPE_DEBUGFS=$dir/watched
+	run 0 "$t" record "$dir/watch.rec" -- watch --plain --interval 20 --count 3 || exit
+	run 0 "$t" report -o "$dir/page.html" "$dir/watch.rec" &&
+		page 'Nothing was run in it' 'type="range"' '"frames":[' 'free: its pages are free memory'
+)
+ok "a report of a watch has the map" $?
+run 0 "$t" record "$dir/passes.rec" -- run --seed 6 passes && run 0 "$t" report -o "$dir/page.html" "$dir/fails.rec" "$dir/passes.rec" &&
+	page 'What differs' '<td>not there</td>' 'five is six or seven'
+ok "a report of two says what differs" $?
+run 0 "$t" report -o "$dir/page.html" "$dir/passes.rec" "$dir/passes.rec" && page 'Nothing differs'
+ok "and of the same twice, nothing" $?
+head -c -20 "$dir/fails.rec" >"$dir/cut"
+run 3 "$t" report -o "$dir/page.html" "$dir/cut" && complains "cut short"
+ok "a report of what is cut short" $?
+# One whose counters change, so that there is something to plot.
+cp -r "$fixtures" "$dir/moves"
+(
+	export TAGSCOPE_DEBUGFS=$dir/moves
+	"$t" record "$dir/moves.rec" -- watch --plain --interval 200 --count 8 >"$dir/out" 2>"$dir/err" &
+	sleep 0.8
+	sed 's/^reserve_ok .*/reserve_ok 4711/' "$fixtures/summary" >"$dir/moves/summary"
+	wait
+)
+run 0 env PATH=/nonexistent "$t" report -o "$dir/page.html" "$dir/moves.rec" && page 'gnuplot is not installed where this page was made'
+ok "a report without gnuplot" $?
+
 finish

@@ -47,6 +47,9 @@ static void store(struct blockmap *map, uint64_t c, const struct state_block *b,
 	struct map_chunk *chunk = &map->chunk[c];
 	bool first_time = !chunk->generation;
 
+	/* A recording that has not come to it yet. */
+	if (!b[0].letter)
+		return;
 	memset(chunk->count, 0, sizeof(chunk->count));
 	chunk->changed = 0;
 	chunk->tagged = 0;

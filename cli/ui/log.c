@@ -14,10 +14,18 @@ void log_init(struct log *log)
 	log->start_ns = now_ns();
 }
 
+void log_clear(struct log *log)
+{
+	for (size_t i = 0; i < LOG_LINES; i++) {
+		free(log->line[i].text);
+		log->line[i].text = NULL;
+	}
+	log->total = 0;
+}
+
 void log_free(struct log *log)
 {
-	for (size_t i = 0; i < LOG_LINES; i++)
-		free(log->line[i].text);
+	log_clear(log);
 }
 
 void log_add(struct log *log, enum log_kind kind, const char *fmt, ...)
@@ -33,7 +41,7 @@ void log_add(struct log *log, enum log_kind kind, const char *fmt, ...)
 	free(l->text);
 	l->text = text;
 	l->kind = kind;
-	l->t_ms = (now_ns() - log->start_ns) / 1000000;
+	l->t_ms = (log->clock ? log->clock(log->ctx) : now_ns() - log->start_ns) / 1000000;
 	log->total++;
 }
 

@@ -27,10 +27,15 @@ struct log {
 	struct log_line line[LOG_LINES];
 	uint64_t total;		/* ever added; the last LOG_LINES are kept */
 	uint64_t start_ns;
+	/* What time it is, in ns since the start; NULL: as it passes. */
+	uint64_t (*clock)(void *ctx);
+	void *ctx;
 };
 
 void log_init(struct log *log);
 void log_free(struct log *log);
+/* Forget all lines. */
+void log_clear(struct log *log);
 void log_add(struct log *log, enum log_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 size_t log_count(const struct log *log);

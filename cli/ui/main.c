@@ -152,6 +152,17 @@ void text_fit(struct list *l, int64_t count, int rows)
 
 /* ---- The frame ------------------------------------------------------------------ */
 
+static int draw_replay(const struct ui *ui, int x, int cols)
+{
+	uint64_t at, end;
+	double speed;
+	bool paused;
+
+	replay_where(ui->replay, &at, &end, &speed, &paused);
+	return screen_printf(0, x, cols - x, PAINT_BAR, "replay %.1f/%.1f s  x%g%s  ",
+			     (double)at / 1e9, (double)end / 1e9, speed, paused ? "  PAUSED" : "");
+}
+
 static void draw_top(struct ui *ui, int cols)
 {
 	const struct model *m = &ui->model;
@@ -159,17 +170,22 @@ static void draw_top(struct ui *ui, int cols)
 
 	screen_fill(0, 0, cols, PAINT_BAR);
 	x = screen_text(0, 0, cols, PAINT_BAR, " tagscope  ");
+	if (ui->replay)
+		x += draw_replay(ui, x, cols);
 	if (!m->ok)
-		screen_text(0, x, cols - x, PAINT_BAR, "no tag storage to look at");
+		x += screen_text(0, x, cols - x, PAINT_BAR, "no tag storage to look at");
 	else if (!strcmp(m->now.policy, "off"))
-		screen_printf(0, x, cols - x, PAINT_BAR, "policy off (%s)", m->now.reason);
+		x += screen_printf(0, x, cols - x, PAINT_BAR, "policy off (%s)", m->now.reason);
 	else
-		screen_printf(0, x, cols - x, PAINT_BAR,
+		x += screen_printf(0, x, cols - x, PAINT_BAR,
 			      "policy %s  %" PRIu64 " region%s  %" PRIu64 " blocks of %" PRIu64
-			      " page%s  every %.*f s%s", m->now.policy, m->now.regions,
+			      " page%s", m->now.policy, m->now.regions,
 			      m->now.regions == 1 ? "" : "s", m->now.blocks, m->now.block_pages,
-			      m->now.block_pages == 1 ? "" : "s", ui->interval_ms % 100 ? 2 : 1,
-			      ui->interval_ms / 1000.0, ui->paused ? "  PAUSED" : "");
+				   m->now.block_pages == 1 ? "" : "s");
+	if (m->ok && strcmp(m->now.policy, "off") && !ui->replay)
+		screen_printf(0, x, cols - x, PAINT_BAR, "  every %.*f s%s",
+			      ui->interval_ms % 100 ? 2 : 1, ui->interval_ms / 1000.0,
+			      ui->paused ? "  PAUSED" : "");
 	x = 1;
 	for (int v = 0; v < VIEW_BLOCK; v++) {
 		bool here = (int)ui->view == v || (ui->view >= VIEW_BLOCK && (int)ui->back == v);
@@ -222,7 +238,9 @@ static void draw_bottom(struct ui *ui, int y, int cols)
 	screen_fill(y, 0, cols, PAINT_BAR);
 	if (ui->prompt) {
 		int x = screen_printf(y, 0, cols, PAINT_BAR,
-				      " Go to (block, pfn N, pid P ADDRESS): %s", ui->input);
+				      " Go to (%s): %s", ui->replay ?
+				      "block, step N, result N, time S" :
+				      "block, pfn N, pid P ADDRESS", ui->input);
 
 		screen_cursor(y, x < cols ? x : cols - 1);
 		return;
@@ -270,6 +288,72 @@ static void draw(struct ui *ui)
 	ui->redraw = false;
 }
 
+/* ---- A replay -------------------------------------------------------------------- */
+
+static void show_place(struct ui *ui, int64_t place)
+{
+	size_t run = replay_run_of(ui->replay, place);
+
+	if (place < 0) {
+		ui_say(ui, "there is no such place in this recording");
+		return;
+	}
+	if (ui->session->phase != SESSION_NONE) {
+		session_rewind(ui->session);
+		ui->session = &ui->sessions[run];
+		session_rewind(ui->session);
+	}
+	/* What comes again would be there twice. */
+	log_clear(&ui->log);
+	model_forget(&ui->model);
+	replay_go_to(ui->replay, place);
+	session_start(ui->session);
+	if (ui->view == VIEW_RUN && ui->session->phase == SESSION_RUNNING)
+		ui_open(ui, VIEW_MAP);
+}
+
+static void replay_act(struct ui *ui, enum action action)
+{
+	uint64_t at, end;
+	double speed;
+	bool paused;
+
+	switch (action) {
+	case ACT_PAUSE:
+		replay_where(ui->replay, &at, &end, &speed, &paused);
+		replay_pause(ui->replay, !paused);
+		break;
+	case ACT_FASTER:
+	case ACT_SLOWER:
+		ui_say(ui, "%g times as fast", replay_set_speed(ui->replay, action == ACT_SLOWER));
+		break;
+	default:
+		show_place(ui, replay_next_step(ui->replay, (size_t)(ui->session - ui->sessions),
+						action == ACT_STEP_ON ? 1 : -1));
+		break;
+	}
+}
+
+/* "step 3", "result 2", "time 1.5"; false: none of them. */
+static bool go_to_place(struct ui *ui)
+{
+	size_t run = (size_t)(ui->session - ui->sessions);
+	unsigned int number;
+	double seconds;
+	char rest;
+
+	if (sscanf(ui->input, " step %u %c", &number, &rest) == 1)
+		show_place(ui, replay_step(ui->replay, run, number));
+	else if (sscanf(ui->input, " result %u %c", &number, &rest) == 1)
+		show_place(ui, replay_result(ui->replay, run, number));
+	else if (sscanf(ui->input, " time %lf %c", &seconds, &rest) == 1 && seconds >= 0 &&
+		 seconds < 1e9)
+		show_place(ui, replay_time(ui->replay, (uint64_t)(seconds * 1e9)));
+	else
+		return false;
+	return true;
+}
+
 /* ---- Keys ----------------------------------------------------------------------- */
 
 static void set_interval(struct ui *ui, unsigned int ms)
@@ -301,7 +385,10 @@ static void take_step(struct ui *ui)
 		ui_open(ui, VIEW_RUN);
 		break;
 	case SESSION_NONE:
-		ui_say(ui, "no scenario runs: 'tagscope run --ui NAME' does");
+		if (ui->replay)
+			replay_act(ui, ACT_PAUSE);
+		else
+			ui_say(ui, "no scenario runs: 'tagscope run --ui NAME' does");
 		break;
 	}
 }
@@ -310,7 +397,7 @@ static void change_run(struct ui *ui, int by)
 {
 	size_t at = (size_t)(ui->session - ui->sessions);
 
-	if (ui->session->phase == SESSION_RUNNING) {
+	if (ui->session->phase == SESSION_RUNNING && !ui->replay) {
 		ui_say(ui, "%s still runs: q twice ends it, and all", ui->session->about->scenario);
 		return;
 	}
@@ -318,6 +405,8 @@ static void change_run(struct ui *ui, int by)
 		ui_say(ui, by < 0 ? "there is no run before this" : "there is no run after this");
 		return;
 	}
+	if (ui->session->phase == SESSION_RUNNING)
+		session_rewind(ui->session);
 	ui->session += by;
 	map_mark(&ui->model.map);
 	memset(&ui->list[VIEW_RUN], 0, sizeof(ui->list[VIEW_RUN]));
@@ -326,7 +415,7 @@ static void change_run(struct ui *ui, int by)
 
 static void quit(struct ui *ui)
 {
-	if (ui->session->phase == SESSION_RUNNING && !ui->quit_asked) {
+	if (ui->session->phase == SESSION_RUNNING && !ui->quit_asked && !ui->replay) {
 		ui->quit_asked = true;
 		ui_say(ui, "the scenario still runs: q once more ends it");
 		return;
@@ -398,6 +487,10 @@ static void global(struct ui *ui, enum action action)
 	case ACT_PREV_RUN:
 		change_run(ui, action == ACT_NEXT_RUN ? 1 : -1);
 		break;
+	case ACT_STEP_BACK:
+	case ACT_STEP_ON:
+		ui_say(ui, "that is for a replay");
+		break;
 	case ACT_PAUSE:
 		ui->paused = !ui->paused;
 		break;
@@ -424,13 +517,16 @@ static void go_to(struct ui *ui)
 	char a[40], b[40], rest;
 	int err;
 
+	if (ui->replay && go_to_place(ui))
+		return;
 	if (sscanf(ui->input, " pfn %39s %c", a, &rest) == 1 && parse_u64(a, false, &pfn)) {
 		err = state_lookup_pfn(m->st, pfn, &page);
 	} else if (sscanf(ui->input, " pid %39s %39s %c", a, b, &rest) == 2 &&
 		   parse_u64(a, false, &pid) && pid <= INT32_MAX && parse_u64(b, false, &addr)) {
 		err = state_lookup_addr(m->st, (pid_t)pid, addr, &page);
 	} else if (sscanf(ui->input, " %39s %c", a, &rest) == 1 && parse_u64(a, false, &block)) {
-		ui_go_to_block(ui, block);
+		if (ui_go_to_block(ui, block) && ui->view != VIEW_BLOCK)
+			ui_open(ui, VIEW_MAP);
 		return;
 	} else {
 		ui_say(ui, "'%s': not a block number, 'pfn N' or 'pid P ADDRESS'", ui->input);
@@ -497,8 +593,12 @@ static void on_key(struct ui *ui, int key)
 	action = key_action(key, ui->view);
 	if (action != ACT_QUIT)
 		ui->quit_asked = false;
+	if (ui->replay && action >= ACT_PAUSE && action <= ACT_STEP_ON) {
+		replay_act(ui, action);
+		return;
+	}
 	if (action == ACT_GO_TO) {
-		if (!ui->model.now.blocks) {
+		if (!ui->model.now.blocks && !ui->replay) {
 			ui_say(ui, "there are no blocks");
 			return;
 		}
@@ -651,6 +751,8 @@ static void close_sessions(struct ui *ui, const char *reason)
 		left += ui->sessions[i].phase == SESSION_READY;
 		session_leave(&ui->sessions[i]);
 	}
+	if (ui->replay)
+		return;
 	if (left && ui->nr_sessions == 1)
 		fprintf(stderr, "tagscope: the scenario was not begun\n");
 	else if (left)
@@ -670,6 +772,7 @@ static void ui_free(struct ui *ui)
 int ui_main(const struct ui_options *opt)
 {
 	static struct ui ui;
+	struct state *st = NULL;
 	sigset_t open_mask;
 	char why[256];
 	int sig, status = 3;
@@ -683,8 +786,17 @@ int ui_main(const struct ui_options *opt)
 		fprintf(stderr, "tagscope: out of memory\n");
 		goto out;
 	}
+	if (opt->replay) {
+		ui.replay = opt->replay;
+		replay_log(ui.replay, &ui.log);
+		st = replay_state(ui.replay);
+		if (!st) {
+			fprintf(stderr, "tagscope: out of memory\n");
+			goto out;
+		}
+	}
 	/* A scenario says itself what it needs; without one there is nothing to show. */
-	if (model_open(&ui.model, &ui.log) && !opt->nr_runs) {
+	if (model_open(&ui.model, st, &ui.log) && !opt->nr_runs) {
 		fprintf(stderr, "tagscope: %s\n", ui.model.error);
 		goto out;
 	}

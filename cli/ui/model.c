@@ -11,12 +11,13 @@
 
 #define TRACE_LINES 100		/* at a refresh */
 
-int model_open(struct model *m, struct log *log)
+int model_open(struct model *m, struct state *st, struct log *log)
 {
-	int err;
+	int err = 0;
 
 	memset(m, 0, sizeof(*m));
 	m->log = log;
+	m->st = st;
 	m->block.number = -1;
 	m->page_size = 4096;
 	m->history = calloc((nr_state_counters + STATE_MAX_EXTRA) * HISTORY, sizeof(*m->history));
@@ -24,13 +25,21 @@ int model_open(struct model *m, struct log *log)
 		snprintf(m->error, sizeof(m->error), "out of memory");
 		return -ENOMEM;
 	}
-	err = state_open(&m->st);
+	if (!st)
+		err = state_open(&m->st);
 	if (!err)
 		err = state_read_summary(m->st, &m->now);
 	m->ok = !err;
 	if (err)
 		snprintf(m->error, sizeof(m->error), "%s", state_error(m->st));
 	return err;
+}
+
+void model_forget(struct model *m)
+{
+	/* The next refresh begins another map. */
+	map_free(&m->map);
+	m->samples = 0;
 }
 
 void model_close(struct model *m)

@@ -74,8 +74,13 @@ struct model {
 	struct trace *trace;			/* NULL: tracepoints are not read */
 };
 
-/* Open the state. 0 or -errno, with model->error; model_close() in any case. */
-int model_open(struct model *m, struct log *log);
+/*
+ * Read this state from now on, which is the model's; NULL: that of the machine. 0 or
+ * -errno, with model->error; model_close() in any case.
+ */
+int model_open(struct model *m, struct state *st, struct log *log);
+/* What is shown next has nothing to do with what was before: no history, no changes. */
+void model_forget(struct model *m);
 void model_close(struct model *m);
 
 /* Read what is needed. Errors are in m->error, and what could not be read is as before. */

@@ -173,6 +173,16 @@ static void finished(struct session *s)
 		s->src->ops->finish(s->src);
 }
 
+void session_rewind(struct session *s)
+{
+	if (s->phase == SESSION_NONE)
+		return;
+	if (s->phase == SESSION_RUNNING)
+		s->src->ops->finish(s->src);
+	forget(s);
+	s->phase = SESSION_READY;
+}
+
 void session_start(struct session *s)
 {
 	if (s->phase != SESSION_READY && s->phase != SESSION_ENDED)

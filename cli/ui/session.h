@@ -97,6 +97,8 @@ void session_free(struct session *s);
 
 /* Begin, also once more after the end. */
 void session_start(struct session *s);
+/* Back to before it began; of what runs, only a replay may be asked for it. */
+void session_rewind(struct session *s);
 /* Let the step go on that waits. */
 void session_continue(struct session *s);
 void session_set_step_mode(struct session *s, bool on);

@@ -5,10 +5,13 @@
 
 #include "ui/session.h"
 
+struct replay;
+
 struct ui_options {
 	struct session_source **runs;	/* that can be run in it, one after the other */
 	size_t nr_runs;			/* 0: only watch */
 	struct session_tee tee;		/* hears all; what is not begun is a skip */
+	struct replay *replay;		/* whose runs and state they are; NULL: this machine's */
 	unsigned int interval_ms;	/* between two readings of the state */
 	bool color;
 };

@@ -9,6 +9,7 @@
 
 #include "ui/keys.h"
 #include "ui/model.h"
+#include "ui/replay.h"
 #include "ui/screen.h"
 #include "ui/session.h"
 
@@ -38,6 +39,7 @@ struct ui {
 	struct session *sessions;	/* one at least, if only of phase SESSION_NONE */
 	size_t nr_sessions;
 	struct session *session;	/* the one that is shown; no other runs */
+	struct replay *replay;		/* NULL: it is live */
 	struct log log;
 	enum view_id view, back;	/* back: where from, for views without a tab */
 

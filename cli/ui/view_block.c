@@ -14,7 +14,8 @@ const char *page_use(const struct page_row *row, char *buf, size_t size)
 
 	if (row->err) {
 		snprintf(buf, size, "%s", row->err == -ENXIO ? "no memory there" :
-			 row->err == -EPROTO ? "not understood" : strerror(-row->err));
+			 row->err == -EPROTO ? "not understood" :
+			 row->err == -EOPNOTSUPP ? "not in a recording" : strerror(-row->err));
 		return buf;
 	}
 	/* The kernel's own pages have references that nothing else explains. */
@@ -86,7 +87,8 @@ int block_lines(struct ui *ui, struct rect r)
 	x = r.x + screen_printf(y, r.x, r.w, PAINT_BOLD, "block %" PRId64 "  ", f->number);
 	n = state_letter_number(f->block.letter);
 	x += screen_printf(y, x, r.x + r.w - x, n < 0 ? (int)PAINT_PLAIN : (int)PAINT_FREE + n,
-			   "%c %s", f->block.letter, text ? text : "?");
+			   "%c %s", text ? f->block.letter : '?',
+			   text ? text : "not known");
 	if (f->block.letter == BLOCK_RESERVED || f->block.tagged)
 		screen_printf(y, x, r.x + r.w - x, PAINT_PLAIN, ", of %u page%s", f->block.tagged,
 			      f->block.tagged == 1 ? "" : "s");

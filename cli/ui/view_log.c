@@ -61,6 +61,10 @@ static bool log_act(struct ui *ui, enum action action)
 	struct list *l = &ui->list[VIEW_LOG];
 	char why[800];
 
+	if (action == ACT_TRACE && ui->replay) {
+		ui_say(ui, "'tagscope record --trace' has them in the recording");
+		return true;
+	}
 	if (action == ACT_TRACE) {
 		bool on = !ui->model.trace;
 

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See sampler.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "kernel/state.h"
+#include "kernel/state_json.h"
+#include "kernel/trace.h"
+#include "record/blocks.h"
+#include "record/sampler.h"
+
+#define PIECE 8192		/* blocks that are read together */
+/*
+ * Free and data are told apart without a generation: what was read this long ago is read
+ * again even if no generation tells of a change.
+ */
+#define MAX_AGE_NS 1500000000ULL
+#define SLOW_NS 1000000000ULL	/* between two readings of the histograms */
+#define TRACE_LINES 50		/* at a time; more are counted */
+
+struct piece {
+	uint64_t generation, read_ns;	/* read_ns 0: never */
+};
+
+struct rec_sampler {
+	struct state *st;
+	struct trace *trace;
+	FILE *f;
+	uint64_t at_ns;
+	struct state_summary last;
+	bool have_last;
+	char error[800];	/* told last, or "" */
+
+	uint64_t blocks, nr_pieces, next;
+	struct rec_block *block;
+	struct piece *piece;
+
+	struct state_latency *latency[2];
+	size_t nr_latency[2];
+	struct state_replays *replays;
+	size_t nr_replays;
+	uint64_t slow_ns;
+};
+
+struct rec_sampler *rec_sampler_open(bool trace, char *why, size_t size)
+{
+	struct rec_sampler *s = calloc(1, sizeof(*s));
+
+	*why = '\0';
+	if (!s)
+		return NULL;
+	if (state_open(&s->st)) {
+		snprintf(why, size, "%s", state_error(s->st));
+		state_close(s->st);
+		s->st = NULL;
+	}
+	if (trace && trace_open(&s->trace, why, size))
+		s->trace = NULL;
+	return s;
+}
+
+void rec_sampler_close(struct rec_sampler *s)
+{
+	if (!s)
+		return;
+	state_close(s->st);
+	trace_close(s->trace);
+	free(s->block);
+	free(s->piece);
+	free(s->latency[0]);
+	free(s->latency[1]);
+	free(s->replays);
+	free(s);
+}
+
+/* ---- Lines ------------------------------------------------------------------------ */
+
+static cJSON *line_begin(const struct rec_sampler *s, const char *event)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_u64(o, "at", s->at_ns);
+	cJSON_AddStringToObject(o, "event", event);
+	return o;
+}
+
+/* Out of memory loses the line, and its end in the file too: so all of it. */
+static void line_end(const struct rec_sampler *s, cJSON *o)
+{
+	char *text = cJSON_PrintUnformatted(o);
+
+	if (text)
+		fprintf(s->f, "%s\n", text);
+	free(text);
+	cJSON_Delete(o);
+}
+
+/* ---- Counters ---------------------------------------------------------------------- */
+
+static bool same_kind(const struct state_summary *a, const struct state_summary *b)
+{
+	if (a->present != b->present || a->nr_extra != b->nr_extra ||
+	    strcmp(a->policy, b->policy) || strcmp(a->reason, b->reason))
+		return false;
+	for (size_t i = 0; i < a->nr_extra; i++)
+		if (strcmp(a->extra[i].name, b->extra[i].name))
+			return false;
+	return true;
+}
+
+static void print_summary(const struct rec_sampler *s, const struct state_summary *now)
+{
+	cJSON *o = line_begin(s, "summary");
+
+	state_to_json(now, cJSON_AddObjectToObject(o, "state"));
+	line_end(s, o);
+}
+
+static void print_counters(const struct rec_sampler *s, const struct state_summary *now)
+{
+	cJSON *o = NULL, *values = NULL;
+	uint64_t a, b;
+
+	for (size_t i = 0; i < state_counters_of(now); i++) {
+		if (!state_counter_get(now, i, &b) || !state_counter_get(&s->last, i, &a) || a == b)
+			continue;
+		if (!o) {
+			o = line_begin(s, "counters");
+			values = cJSON_AddObjectToObject(o, "values");
+		}
+		json_add_u64(values, state_counter_name(now, i), b);
+	}
+	if (o)
+		line_end(s, o);
+}
+
+static int sample_summary(struct rec_sampler *s)
+{
+	struct state_summary now;
+	int err = state_read_summary(s->st, &now);
+
+	if (err)
+		return err;
+	if (!s->have_last || !same_kind(&s->last, &now))
+		print_summary(s, &now);
+	else
+		print_counters(s, &now);
+	s->last = now;
+	s->have_last = true;
+	return 0;
+}
+
+/* ---- Regions ------------------------------------------------------------------------ */
+
+static int sample_regions(const struct rec_sampler *s)
+{
+	struct state_region *r;
+	cJSON *o, *list;
+	size_t n;
+	int err = state_read_regions(s->st, &r, &n);
+
+	if (err)
+		return err;
+	o = line_begin(s, "regions");
+	list = cJSON_AddArrayToObject(o, "regions");
+	for (size_t i = 0; i < n; i++) {
+		cJSON *one = cJSON_CreateObject();
+
+		json_add_u64(one, "tag_base", r[i].tag_base);
+		json_add_u64(one, "tag_size", r[i].tag_size);
+		json_add_u64(one, "mem_base", r[i].mem_base);
+		json_add_u64(one, "mem_size", r[i].mem_size);
+		json_add_u64(one, "block_size", r[i].block_size);
+		json_add_u64(one, "first_block", r[i].first_block);
+		json_add_u64(one, "blocks", r[i].blocks);
+		cJSON_AddItemToArray(list, one);
+	}
+	line_end(s, o);
+	free(r);
+	return 0;
+}
+
+/* ---- The map ------------------------------------------------------------------------- */
+
+/* As many as the summary says now, none known. */
+static int new_map(struct rec_sampler *s)
+{
+	int err;
+
+	free(s->block);
+	free(s->piece);
+	s->blocks = s->last.blocks;
+	s->nr_pieces = (s->blocks + PIECE - 1) / PIECE;
+	s->next = 0;
+	s->block = calloc(s->blocks + 1, sizeof(*s->block));
+	s->piece = calloc(s->nr_pieces + 1, sizeof(*s->piece));
+	if (!s->block || !s->piece) {
+		s->blocks = 0;
+		return -ENOMEM;
+	}
+	err = sample_regions(s);
+	if (err)
+		s->blocks = 0;
+	return err;
+}
+
+static int sample_piece(struct rec_sampler *s, uint64_t p)
+{
+	static struct state_block b[PIECE];
+	static struct rec_block now[PIECE];
+	uint64_t first = p * PIECE, n = s->blocks - first;
+	char *text = NULL;
+	size_t len, got;
+	FILE *f;
+	int err;
+
+	if (n > PIECE)
+		n = PIECE;
+	err = state_read_blocks(s->st, first, (size_t)n, b, &got);
+	if (err)
+		return err;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return -ENOMEM;
+	for (size_t i = 0; i < got; i++)
+		now[i] = rec_block_of(&b[i]);
+	if (rec_blocks_print(f, s->block + first, now, got) && !fflush(f))
+		fprintf(s->f, "{\"at\":%" PRIu64 ",\"event\":\"blocks\",\"first\":%" PRIu64
+			",\"changes\":\"%s\"}\n", s->at_ns, first, text);
+	fclose(f);
+	free(text);
+	memcpy(s->block + first, now, got * sizeof(*now));
+	s->piece[p].generation = s->last.generation;
+	s->piece[p].read_ns = now_ns();
+	return 0;
+}
+
+static int sample_blocks(struct rec_sampler *s, uint64_t budget_ns)
+{
+	uint64_t start = now_ns(), now = start;
+	int err = 0;
+
+	if (s->last.blocks != s->blocks)
+		err = new_map(s);
+	for (uint64_t i = 0; i < s->nr_pieces && !err && s->blocks; i++) {
+		const struct piece *p = &s->piece[s->next];
+
+		if (!p->read_ns || p->generation != s->last.generation ||
+		    start - p->read_ns > MAX_AGE_NS) {
+			if (now - start > budget_ns)
+				break;
+			err = sample_piece(s, s->next);
+			now = now_ns();
+		}
+		s->next = (s->next + 1) % s->nr_pieces;
+	}
+	return err;
+}
+
+/* ---- Histograms ----------------------------------------------------------------------- */
+
+static void print_latency(cJSON *o, const char *name, const struct state_latency *lat, size_t n)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, name);
+
+	for (size_t i = 0; i < n; i++) {
+		cJSON *one = cJSON_CreateObject(), *buckets;
+
+		cJSON_AddStringToObject(one, "cause", lat[i].cause);
+		cJSON_AddStringToObject(one, "outcome", lat[i].outcome);
+		json_add_u64(one, "count", lat[i].count);
+		json_add_u64(one, "total_ns", lat[i].total_ns);
+		json_add_u64(one, "max_ns", lat[i].max_ns);
+		buckets = cJSON_AddArrayToObject(one, "buckets");
+		for (size_t k = 0; k < STATE_BUCKETS; k++)
+			cJSON_AddItemToArray(buckets,
+					     cJSON_CreateNumber((double)lat[i].bucket[k]));
+		cJSON_AddItemToArray(list, one);
+	}
+}
+
+static bool same_array(const void *a, size_t na, const void *b, size_t nb, size_t size)
+{
+	return na == nb && (!na || !memcmp(a, b, na * size));
+}
+
+static int sample_histograms(struct rec_sampler *s)
+{
+	struct state_latency *lat[2] = { NULL, NULL };
+	struct state_replays *rep = NULL;
+	size_t n[2] = { 0, 0 }, nr_rep = 0;
+	cJSON *o, *list;
+	int err = 0;
+
+	for (int i = 0; i < 2 && !err; i++)
+		err = state_read_latency(s->st, (enum state_histogram)i, &lat[i], &n[i]);
+	if (!err)
+		err = state_read_replays(s->st, &rep, &nr_rep);
+	if (err || (s->slow_ns &&
+		    same_array(lat[0], n[0], s->latency[0], s->nr_latency[0], sizeof(*lat[0])) &&
+		    same_array(lat[1], n[1], s->latency[1], s->nr_latency[1], sizeof(*lat[1])) &&
+		    same_array(rep, nr_rep, s->replays, s->nr_replays, sizeof(*rep)))) {
+		free(lat[0]);
+		free(lat[1]);
+		free(rep);
+		return err;
+	}
+	o = line_begin(s, "latency");
+	print_latency(o, "reserve", lat[STATE_RESERVE_LATENCY], n[STATE_RESERVE_LATENCY]);
+	print_latency(o, "replay", lat[STATE_REPLAY_LATENCY], n[STATE_REPLAY_LATENCY]);
+	list = cJSON_AddArrayToObject(o, "replays");
+	for (size_t i = 0; i < nr_rep; i++) {
+		cJSON *one = cJSON_CreateObject();
+
+		json_add_u64(one, "replays", rep[i].replays);
+		json_add_u64(one, "count", rep[i].count);
+		cJSON_AddItemToArray(list, one);
+	}
+	line_end(s, o);
+	for (int i = 0; i < 2; i++) {
+		free(s->latency[i]);
+		s->latency[i] = lat[i];
+		s->nr_latency[i] = n[i];
+	}
+	free(s->replays);
+	s->replays = rep;
+	s->nr_replays = nr_rep;
+	return 0;
+}
+
+/* ---- Tracepoints ------------------------------------------------------------------------ */
+
+static void sample_trace(const struct rec_sampler *s)
+{
+	unsigned int more = 0;
+	const char *line;
+	cJSON *o;
+
+	for (unsigned int i = 0; (line = trace_next(s->trace)) && i < 20000; i++) {
+		if (i >= TRACE_LINES) {
+			more++;
+			continue;
+		}
+		o = line_begin(s, "trace");
+		cJSON_AddStringToObject(o, "text", line);
+		line_end(s, o);
+	}
+	if (!more)
+		return;
+	o = line_begin(s, "trace");
+	json_add_u64(o, "more", more);
+	line_end(s, o);
+}
+
+/* ---- All of it ---------------------------------------------------------------------------- */
+
+/* Once, not each time. */
+static void tell(struct rec_sampler *s, int err)
+{
+	const char *why = err == -ENOMEM ? "out of memory" : err ? state_error(s->st) : "";
+	cJSON *o;
+
+	if (!strcmp(why, s->error))
+		return;
+	snprintf(s->error, sizeof(s->error), "%s", why);
+	if (!err)
+		return;
+	o = line_begin(s, "trouble");
+	cJSON_AddStringToObject(o, "text", why);
+	line_end(s, o);
+}
+
+void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns)
+{
+	uint64_t now = now_ns();
+	int err;
+
+	s->f = f;
+	s->at_ns = at_ns;
+	if (s->trace)
+		sample_trace(s);
+	if (!s->st)
+		return;
+	err = sample_summary(s);
+	if (!err)
+		err = sample_blocks(s, budget_ns);
+	if (!err && (!s->slow_ns || now - s->slow_ns >= SLOW_NS || budget_ns == UINT64_MAX)) {
+		err = sample_histograms(s);
+		s->slow_ns = now;
+	}
+	tell(s, err);
+}
