@@ -5,8 +5,10 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 
 from results import write
 from suitefile import TOP, SuiteError
@@ -57,6 +59,10 @@ def pack(folder, ident):
     shutil.rmtree(folder.run_path(ident))
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def parallel(folder, hosts, remote, jobs):
     """Everything that has no result yet, on these hosts. False: it was interrupted."""
     for program in ("parallel", "rsync", "ssh"):
@@ -71,12 +77,21 @@ def parallel(folder, hosts, remote, jobs):
     command = ["parallel", "--will-cite", "--ssh", ssh, "--filter-hosts", "--sshlogin", hosts, "--jobs", str(jobs or 1),
                "--retries", "4", "--joblog", folder.path + "/joblog", "--workdir", work, "--basefile", "./plan.json",
                "--return", "returned/{}.tar", "--cleanup", "--arg-file", "jobs",
-               "%s --job {} --pack ." % shlex.quote(os.path.join(remote or TOP, "scripts/suite"))]
-    try:
-        status = subprocess.run(command, cwd=folder.path, stdin=subprocess.DEVNULL, check=False).returncode
-    except KeyboardInterrupt:
-        status = 130
+               # On this host (:) that is a folder in the one of the results, and nothing is sent.
+               "%s --job {} --pack $(test -e plan.json && echo . || echo ..)" % shlex.quote(os.path.join(remote or TOP, "scripts/suite"))]
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, interrupt)
+    with subprocess.Popen(command, cwd=folder.path, stdin=subprocess.DEVNULL) as child:
+        try:
+            status = child.wait()
+        except KeyboardInterrupt:
+            # Told once it would wait for what runs.
+            for _ in range(2):
+                child.terminate()
+                time.sleep(0.2)
+            status = 130
     take_returned(folder)
+    shutil.rmtree(os.path.join(folder.path, work), ignore_errors=True)
     if status == 255:
         raise SuiteError("GNU parallel could not begin (see above); 'ssh HOST true' has to work without a password")
     # Up to 101 runs that were not possible: what is missing will be told.
