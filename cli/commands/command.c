@@ -11,7 +11,7 @@
 
 const struct command *const commands[] = {
 	&cmd_list,  &cmd_describe, &cmd_run,	    &cmd_suite, &cmd_watch,
-	&cmd_state, &cmd_doctor,   &cmd_completion, NULL,
+	&cmd_state, &cmd_fuzz, &cmd_doctor, &cmd_completion, NULL,
 };
 
 static void message(const struct command *cmd, const char *fmt, va_list ap)

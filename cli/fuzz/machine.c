@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The machine around a run: settings, pressure, the kernel's log. What is not there is left. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "fuzz/fuzz.h"
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+#define KSM "/sys/kernel/mm/ksm/"
+
+static const struct {
+	const char *path, *value;
+} settings[] = {
+	{ THP "enabled", "madvise" },
+	{ THP "shmem_enabled", "advise" },
+	{ THP "hugepages-64kB/enabled", "madvise" },
+	{ THP "hugepages-64kB/shmem_enabled", "advise" },
+	{ THP "khugepaged/scan_sleep_millisecs", "20" },
+	{ THP "khugepaged/alloc_sleep_millisecs", "20" },
+	{ KSM "sleep_millisecs", "20" },
+	{ KSM "use_zero_pages", "1" },
+	{ KSM "run", "1" },
+};
+
+#define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+struct machine {
+	char *before[NR_SETTINGS];
+	pid_t presser;
+};
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* The value; of a list of choices, "always [madvise] never", it is the one in brackets. */
+static char *get(const char *path)
+{
+	char text[256], *begin, *end;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return NULL;
+	text[n] = 0;
+	begin = strchr(text, '[');
+	end = begin ? strchr(begin, ']') : NULL;
+	if (end)
+		*end = 0;
+	return strdup(end ? begin + 1 : text);
+}
+
+struct machine *machine_prepare(void)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+
+	for (size_t i = 0; m && i < NR_SETTINGS; i++) {
+		m->before[i] = get(settings[i].path);
+		put(settings[i].path, settings[i].value);
+	}
+	return m;
+}
+
+void machine_restore(struct machine *m)
+{
+	if (!m)
+		return;
+	if (m->presser > 0) {
+		kill(m->presser, SIGKILL);
+		waitpid(m->presser, NULL, 0);
+	}
+	for (size_t i = NR_SETTINGS; i--;) {
+		if (m->before[i])
+			put(settings[i].path, m->before[i]);
+		free(m->before[i]);
+	}
+	free(m);
+}
+
+unsigned long machine_complaints(void)
+{
+	/* P 0, bad page 5, oops 7, warning 9, soft lockup 14. */
+	const unsigned long bad = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14;
+	char *text = get("/proc/sys/kernel/tainted");
+	unsigned long tainted = text ? strtoul(text, NULL, 10) : 0;
+
+	free(text);
+	return tainted & bad;
+}
+
+void machine_log(const char *fmt, ...)
+{
+	FILE *f = fopen("/dev/kmsg", "we");
+	va_list ap;
+
+	if (!f)
+		return;
+	va_start(ap, fmt);
+	vfprintf(f, fmt, ap);
+	va_end(ap);
+	fclose(f);
+}
+
+static unsigned long free_kb(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long kb = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemFree: %lu", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/*
+ * The page cache of a block device that stores nothing, read over and over: it goes to where
+ * memory is free, tag storage too, and can be dropped.
+ */
+static int big_disk(void)
+{
+	char path[64], *id = get("/sys/class/zram-control/hot_add");
+	int fd = -1;
+
+	if (!id)
+		return -1;
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(id));
+	if (put(path, "8G")) {
+		snprintf(path, sizeof(path), "/dev/zram%d", atoi(id));
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	free(id);
+	return fd;
+}
+
+#define HOLD_PIPES 64
+#define HOLD_PAGES 16
+#define PAGE_BYTES 4096L
+
+/* Pages of a file in memory that nobody can move: a pipe has them. */
+static void hold_pages(void)
+{
+	int file = memfd_create("held", MFD_CLOEXEC), pipes[2];
+	static char page[PAGE_BYTES];
+	loff_t at = 0;
+
+	memset(page, 1, sizeof(page));
+	for (int i = 0; i < HOLD_PIPES; i++) {
+		if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK))
+			return;
+		for (int j = 0; j < HOLD_PAGES; j++)
+			if (pwrite(file, page, PAGE_BYTES, at + j * PAGE_BYTES) != PAGE_BYTES)
+				return;
+		while (splice(file, &at, pipes[1], NULL, PAGE_BYTES, SPLICE_F_NONBLOCK) > 0)
+			;
+	}
+}
+
+static void press(int disk, int tell)
+{
+	static char buf[1 << 20];
+	bool held = false;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		if (free_kb() > 24 << 10 && read(disk, buf, sizeof(buf)) > 0)
+			continue;
+		/* Memory is full: what comes now is tag storage. */
+		if (!held) {
+			hold_pages();
+			held = true;
+			if (write(tell, "1", 1) != 1)
+				_exit(1);
+		}
+		if (free_kb() > 24 << 10)
+			lseek(disk, 0, SEEK_SET);
+		sleep_ms(20);
+	}
+}
+
+bool machine_press(struct machine *m, char *why, size_t size)
+{
+	int disk = big_disk(), tell[2];
+	char byte;
+	bool ok;
+
+	if (disk < 0 || pipe2(tell, O_CLOEXEC)) {
+		snprintf(why, size, "pressure needs a zram device (/sys/class/zram-control): %s",
+			 strerror(errno));
+		return false;
+	}
+	fflush(NULL);
+	m->presser = fork();
+	if (!m->presser)
+		press(disk, tell[1]);
+	close(disk);
+	close(tell[1]);
+	ok = m->presser > 0 && read(tell[0], &byte, 1) == 1;
+	close(tell[0]);
+	if (!ok)
+		snprintf(why, size, "memory could not be filled");
+	return ok;
+}
