@@ -809,11 +809,7 @@ static void op_vm_write(struct world *w, const struct fuzz_op *op, int kind)
 /* ptrace is allowed more than the program itself; how much is left open. */
 static struct want trace_want(const struct entry *e, bool write)
 {
-	if (!e->mapped)
-		return WANT(-EIO);
-	if (!e->tagged)
-		return WANT(-EOPNOTSUPP);
-	if (e->uffd && (!e->present || (write && e->protected)))
+	if (!e->tagged || (e->uffd && (!e->present || (write && e->protected))))
 		return WANT(-EIO);
 	if (!e->readable || (write && !e->writable))
 		return WANT(0, -EIO);

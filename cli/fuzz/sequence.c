@@ -9,6 +9,7 @@
 #include "scenario/mte.h"
 
 #define HEADER "fuzz-sequence 1"
+#define FIRST_MAPS 5		/* of the first kind, mmap */
 
 _Static_assert(sizeof(((struct fuzz_choice *)0)->weight) / sizeof(unsigned int) >= 44,
 	       "room for all kinds");
@@ -102,6 +103,12 @@ struct fuzz_sequence *fuzz_generate(const struct fuzz_choice *c, uint64_t seed, 
 			op->who = who & 4 ? 0 : who & 3;
 			for (int n = 0; n < FUZZ_NUMBERS; n++)
 				op->n[n] = (uint32_t)(mix64(state++) >> 16);
+			/* Without memory most operations mean nothing. */
+			if (i < FIRST_MAPS && c->weight[0]) {
+				op->kind = 0;
+				op->who = 0;
+				op->n[0] = (uint32_t)i;
+			}
 			op->id = (uint32_t)(g * 1000000 + i);
 		}
 	}
