@@ -258,12 +258,18 @@ static void own_all(struct world *w, struct range *r)
 
 /* ---- Mapping ------------------------------------------------------------------------ */
 
+/* An area ends with a page that is mapped. */
+static void trim(struct area *a)
+{
+	while (a->pages && !a->e[a->pages - 1].mapped)
+		a->pages--;
+}
+
 static void unmap_range(struct world *w, struct range *r)
 {
 	for (unsigned int i = 0; i < r->n; i++)
 		entry_unmap(w, &r->e[i]);
-	while (r->a->pages && !r->a->e[r->a->pages - 1].mapped)
-		r->a->pages--;
+	trim(r->a);
 }
 
 static bool whole(struct world *w, int who, struct area *a, struct range *r)
@@ -759,6 +765,7 @@ static void op_fork(struct world *w, const struct fuzz_op *op, int kind)
 			else
 				entry_copy(w, e, &from->area[i].e[j], true);
 		}
+		trim(&to->area[i]);
 	}
 }
 
