@@ -59,7 +59,7 @@ struct shrinking {
 	enum fuzz_finding_kind kind;
 	unsigned int tries;	/* how often it is run until it shows */
 	unsigned int runs;
-	unsigned long complaints;
+	struct machine *machine;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -70,15 +70,12 @@ static void on_interrupt(int sig)
 }
 
 /* Run it, and see what the kernel says. 0 or -errno. */
-static int run_once(const struct fuzz_sequence *s, unsigned long *complaints,
-		    struct fuzz_result *res)
+static int run_once(const struct fuzz_sequence *s, struct machine *m, struct fuzz_result *res)
 {
 	int err = fuzz_run(s, HANG_S, res);
-	unsigned long now = machine_complaints();
 
-	if (!err && !res->finding.kind && now & ~*complaints)
+	if (!err && machine_complained(m, res->complaint, sizeof(res->complaint)))
 		res->finding.kind = FINDING_KERNEL;
-	*complaints = now;
 	return err;
 }
 
@@ -91,7 +88,7 @@ static bool still_shows(void *ctx, const struct fuzz_sequence *s)
 		struct fuzz_result res;
 
 		sh->runs++;
-		shows = !run_once(s, &sh->complaints, &res) && res.finding.kind == sh->kind;
+		shows = !run_once(s, sh->machine, &res) && res.finding.kind == sh->kind;
 		fuzz_result_free(&res);
 	}
 	return shows;
@@ -109,14 +106,11 @@ static unsigned int tries_needed(struct shrinking *sh, const struct fuzz_sequenc
 }
 
 /* Shorten *s; res becomes that of what is left. */
-static void minimise(struct fuzz_sequence *s, struct fuzz_result *res)
+static void minimise(struct fuzz_sequence *s, struct machine *m, struct fuzz_result *res)
 {
-	struct shrinking sh = { .kind = res->finding.kind, .complaints = machine_complaints() };
+	struct shrinking sh = { .kind = res->finding.kind, .machine = m };
 	size_t before = fuzz_ops(s);
 
-	/* The log tells of a warning only once, so nobody knows what is to blame. */
-	if (sh.kind == FINDING_KERNEL)
-		return;
 	sh.tries = tries_needed(&sh, s);
 	if (!sh.tries) {
 		fprintf(stderr, "it did not show again in 8 runs: not shortened\n");
@@ -128,7 +122,7 @@ static void minimise(struct fuzz_sequence *s, struct fuzz_result *res)
 	for (unsigned int i = 0; i < 8 * sh.tries; i++) {
 		struct fuzz_result again;
 
-		if (!run_once(s, &sh.complaints, &again) && again.finding.kind == sh.kind) {
+		if (!run_once(s, m, &again) && again.finding.kind == sh.kind) {
 			fuzz_result_free(res);
 			*res = again;
 			return;
@@ -137,10 +131,15 @@ static void minimise(struct fuzz_sequence *s, struct fuzz_result *res)
 	}
 }
 
-static void describe_call(char *buf, size_t size, const struct fuzz_finding *f)
+static void describe(char *buf, size_t size, const struct fuzz_result *res)
 {
+	const struct fuzz_finding *f = &res->finding;
 	const struct call *c = &f->call;
 
+	if (f->kind == FINDING_KERNEL) {
+		snprintf(buf, size, "%s", res->complaint);
+		return;
+	}
 	if (f->kind == FINDING_DATA || f->kind == FINDING_TAGS)
 		snprintf(buf, size, "offset 0x%" PRIx64 " is 0x%" PRIx64 ", should be 0x%" PRIx64,
 			 c->offset, c->bad_got, c->bad_want);
@@ -162,7 +161,7 @@ static int tell_json(const struct command *cmd, const struct fuzz_sequence *s,
 	json_add_u64(o, "ms", (now_ns() - sum->start) / 1000000);
 	if (res->finding.kind) {
 		f = cJSON_AddObjectToObject(o, "finding");
-		describe_call(text, sizeof(text), &res->finding);
+		describe(text, sizeof(text), res);
 		cJSON_AddStringToObject(f, "kind", fuzz_finding_name(res->finding.kind));
 		cJSON_AddStringToObject(f, "detail", text);
 		json_add_u64(f, "process", res->finding.group);
@@ -186,9 +185,10 @@ static int tell_finding(const struct command *cmd, const struct fuzz_options *op
 	char text[256];
 	FILE *f = stdout;
 
-	describe_call(text, sizeof(text), &res->finding);
-	fprintf(opt->json ? stderr : stdout, "FOUND: %s: process %u, operation %u: %s\n",
-		fuzz_finding_name(res->finding.kind), res->finding.group, res->finding.op, text);
+	describe(text, sizeof(text), res);
+	fprintf(opt->json ? stderr : stdout, "FOUND: seed %" PRIu64 ": %s: process %u, operation %u: %s\n",
+		s->seed, fuzz_finding_name(res->finding.kind), res->finding.group, res->finding.op,
+		text);
 	if (opt->output) {
 		f = fopen(opt->output, "we");
 		if (!f)
@@ -203,14 +203,14 @@ static int tell_finding(const struct command *cmd, const struct fuzz_options *op
 
 /* One sequence. EXIT_OK, EXIT_FAILED: a finding, told; or an error, told. */
 static int one_round(const struct command *cmd, const struct fuzz_options *opt,
-		     struct fuzz_sequence *s, unsigned long *complaints, struct fuzz_sum *sum)
+		     struct fuzz_sequence *s, struct machine *m, struct fuzz_sum *sum)
 {
 	struct fuzz_result res;
 	int status = EXIT_OK, err;
 
 	machine_log("tagscope fuzz: round %" PRIu64 ": seed %" PRIu64 ", %u processes\n",
 		    sum->rounds, s->seed, s->groups);
-	err = run_once(s, complaints, &res);
+	err = run_once(s, m, &res);
 	if (err) {
 		fuzz_result_free(&res);
 		return problem(cmd, EXIT_NOT_HERE, "the processes could not be run: %s",
@@ -222,7 +222,7 @@ static int one_round(const struct command *cmd, const struct fuzz_options *opt,
 		sum->ops += res.done[g];
 	if (res.finding.kind) {
 		if (opt->minimise)
-			minimise(s, &res);
+			minimise(s, m, &res);
 		status = tell_finding(cmd, opt, s, &res);
 		if (!status && opt->json)
 			status = tell_json(cmd, s, &res, sum);
@@ -234,10 +234,10 @@ static int one_round(const struct command *cmd, const struct fuzz_options *opt,
 }
 
 static int all_rounds(const struct command *cmd, const struct fuzz_options *opt,
-		      const struct fuzz_choice *choice, bool tags, struct fuzz_sum *sum)
+		      const struct fuzz_choice *choice, bool tags, struct machine *m,
+		      struct fuzz_sum *sum)
 {
 	uint64_t rounds = (opt->ops + ROUND_OPS - 1) / ROUND_OPS, told = now_ns();
-	unsigned long complaints = machine_complaints();
 	int status = EXIT_OK;
 
 	for (uint64_t i = 0; !status && !interrupted; i++) {
@@ -250,7 +250,7 @@ static int all_rounds(const struct command *cmd, const struct fuzz_options *opt,
 					  ROUND_OPS : opt->ops % ROUND_OPS, tags);
 		if (!s)
 			return problem(cmd, EXIT_NOT_HERE, "out of memory");
-		status = one_round(cmd, opt, s, &complaints, sum);
+		status = one_round(cmd, opt, s, m, sum);
 		fuzz_free(s);
 		if (now_ns() - told > 20000000000) {
 			told = now_ns();
@@ -262,9 +262,9 @@ static int all_rounds(const struct command *cmd, const struct fuzz_options *opt,
 	return status;
 }
 
-static int replay(const struct command *cmd, const struct fuzz_options *opt, struct fuzz_sum *sum)
+static int replay(const struct command *cmd, const struct fuzz_options *opt, struct machine *m,
+		  struct fuzz_sum *sum)
 {
-	unsigned long complaints = machine_complaints();
 	struct fuzz_sequence *s;
 	char why[256];
 	FILE *f = fopen(opt->replay, "re");
@@ -280,7 +280,7 @@ static int replay(const struct command *cmd, const struct fuzz_options *opt, str
 		fuzz_free(s);
 		return problem(cmd, EXIT_NOT_HERE, "%s needs a machine with MTE", opt->replay);
 	}
-	status = one_round(cmd, opt, s, &complaints, sum);
+	status = one_round(cmd, opt, s, m, sum);
 	fuzz_free(s);
 	return status;
 }
@@ -307,9 +307,9 @@ static int run_all(const struct command *cmd, const struct fuzz_options *opt)
 	if (opt->pressure && !machine_press(machine, why, sizeof(why)))
 		status = problem(cmd, EXIT_NOT_HERE, "%s", why);
 	else if (opt->replay)
-		status = replay(cmd, opt, &sum);
+		status = replay(cmd, opt, machine, &sum);
 	else
-		status = all_rounds(cmd, opt, &choice, tags, &sum);
+		status = all_rounds(cmd, opt, &choice, tags, machine, &sum);
 	machine_restore(machine);
 	if (status == EXIT_OK && opt->json) {
 		struct fuzz_sequence none = { .seed = opt->seed,

@@ -126,6 +126,7 @@ struct fuzz_result {
 	struct fuzz_finding finding;
 	struct fuzz_trace trace[FUZZ_GROUPS];
 	uint64_t done[FUZZ_GROUPS], steps;
+	char complaint[200];	/* FINDING_KERNEL */
 };
 /* 0 or -errno. In the parent no group's steps are taken. */
 int fuzz_run(const struct fuzz_sequence *s, unsigned int hang_s, struct fuzz_result *res);
@@ -154,8 +155,8 @@ void machine_restore(struct machine *m);
  * what is missing is in why.
  */
 bool machine_press(struct machine *m, char *why, size_t size);
-/* Which kinds of complaints the kernel has logged since it was booted: bits of "tainted". */
-unsigned long machine_complaints(void);
+/* Whether the kernel's log has a warning or worse since the last call; the first goes to what. */
+bool machine_complained(struct machine *m, char *what, size_t size);
 /* A line in the kernel's log: what runs when it panics. */
 void machine_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -36,6 +36,7 @@ static const struct {
 struct machine {
 	char *before[NR_SETTINGS];
 	pid_t presser;
+	int log;
 };
 
 static bool put(const char *path, const char *text)
@@ -71,10 +72,15 @@ struct machine *machine_prepare(void)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 
-	for (size_t i = 0; m && i < NR_SETTINGS; i++) {
+	if (!m)
+		return NULL;
+	for (size_t i = 0; i < NR_SETTINGS; i++) {
 		m->before[i] = get(settings[i].path);
 		put(settings[i].path, settings[i].value);
 	}
+	m->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (m->log >= 0)
+		lseek(m->log, 0, SEEK_END);
 	return m;
 }
 
@@ -91,18 +97,48 @@ void machine_restore(struct machine *m)
 			put(settings[i].path, m->before[i]);
 		free(m->before[i]);
 	}
+	if (m->log >= 0)
+		close(m->log);
 	free(m);
 }
 
-unsigned long machine_complaints(void)
+/* As in the machine's own supervisor: what a checker in the kernel, or the kernel itself, says. */
+static bool complains(const char *line)
 {
-	/* P 0, bad page 5, oops 7, warning 9, soft lockup 14. */
-	const unsigned long bad = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14;
-	char *text = get("/proc/sys/kernel/tainted");
-	unsigned long tainted = text ? strtoul(text, NULL, 10) : 0;
+	static const char *const signs[] = {
+		"WARNING: ", "BUG: ", "kernel BUG at", "Oops", "Bad page state", "UBSAN: ",
+		"INFO: task ", "Unable to handle kernel",
+	};
 
-	free(text);
-	return tainted & bad;
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+		if (strstr(line, signs[i]))
+			return true;
+	return false;
+}
+
+bool machine_complained(struct machine *m, char *what, size_t size)
+{
+	char record[1024], *text;
+	bool found = false;
+	ssize_t n;
+
+	/* Each read is a record; EPIPE: some were lost. */
+	while (m->log >= 0 && ((n = read(m->log, record, sizeof(record) - 1)) > 0 ||
+			       (n < 0 && errno == EPIPE))) {
+		if (n < 0)
+			continue;
+		record[n] = 0;
+		text = strchr(record, ';');
+		if (!text || found || !complains(text))
+			continue;
+		found = true;
+		text[1 + strcspn(text + 1, "\n")] = 0;
+		snprintf(what, size, "%s", text + 1);
+	}
+	/* So that it says the same again in the next run. */
+	if (found)
+		put("/sys/kernel/debug/clear_warn_once", "1");
+	return found;
 }
 
 void machine_log(const char *fmt, ...)
