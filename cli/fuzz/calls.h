@@ -58,6 +58,7 @@ enum call_id {
 #undef CALL
 	NR_RUNTIME_CALLS,
 	CALL_EXIT = NR_RUNTIME_CALLS,
+	NR_CALLS,
 };
 
 #define MAX_ARGS 6

@@ -97,6 +97,7 @@ static void process_init(void)
 		__atomic_store_n(&shared->pid[me], getpid(), __ATOMIC_SEQ_CST);
 }
 
+/* part: word_of */
 /* What the name of a page's content stands for; that of 0 is zeroes. */
 static uint64_t word_of(unsigned long data, unsigned long i)
 {
@@ -105,7 +106,7 @@ static uint64_t word_of(unsigned long data, unsigned long i)
 	return data ? (x ^ x >> 29) * 0xbf58476d1ce4e5b9 : 0;
 }
 
-/* part: tags */
+/* part: tag_of word_of */
 /* And that of its tags: all the same, all different, only one, or half of the page. */
 static unsigned int tag_of(unsigned long tags, unsigned long granule)
 {
@@ -125,48 +126,39 @@ static unsigned int tag_of(unsigned long tags, unsigned long granule)
 	}
 }
 
-#ifdef __aarch64__
+/* part: checks_off */
 static void checks_off(void)
 {
+#ifdef __aarch64__
 	asm volatile(".arch armv8.5-a+memtag\n\tmsr tco, #1" : : : "memory");
+#endif
 }
 
+/* part: checks_on */
 static void checks_on(void)
 {
+#ifdef __aarch64__
 	asm volatile(".arch armv8.5-a+memtag\n\tmsr tco, #0" : : : "memory");
+#endif
 }
 
+/* part: tag_at */
 static unsigned int tag_at(unsigned long addr)
 {
+#ifdef __aarch64__
 	asm volatile(".arch armv8.5-a+memtag\n\tldg %0, [%0]" : "+r"(addr) : : "memory");
+#endif
 	return addr >> 56 & 15;
 }
 
+/* part: put_tag */
 static void put_tag(unsigned long addr, unsigned long tag)
 {
-	asm volatile(".arch armv8.5-a+memtag\n\tstg %0, [%0]" : : "r"(addr | tag << 56) : "memory");
-}
-#else
-static void checks_off(void)
-{
-}
-
-static void checks_on(void)
-{
-}
-
-static unsigned int tag_at(unsigned long addr)
-{
-	(void)addr;
-	return 0;
-}
-
-static void put_tag(unsigned long addr, unsigned long tag)
-{
-	(void)addr;
-	(void)tag;
-}
+	addr |= tag << 56;
+#ifdef __aarch64__
+	asm volatile(".arch armv8.5-a+memtag\n\tstg %0, [%0]" : : "r"(addr) : "memory");
 #endif
+}
 
 /* part: map */
 static int map(unsigned long addr, unsigned long pages, unsigned long prot, unsigned long flags)
@@ -253,7 +245,7 @@ static int punch(unsigned long number, unsigned long first, unsigned long pages)
 			 (off_t)(first * PAGE), (off_t)(pages * PAGE)) ? -errno : 0;
 }
 
-/* part: store tags */
+/* part: store checks_off word_of */
 static __attribute__((noinline)) void fill(volatile uint64_t *p, unsigned long data)
 {
 	for (unsigned long i = 0; i < WORDS; i++)
@@ -269,7 +261,7 @@ static int store(unsigned long addr, unsigned long data)
 	return 0;
 }
 
-/* part: set_tags tags */
+/* part: set_tags tag_of put_tag */
 static __attribute__((noinline)) void put_tags(unsigned long addr, unsigned long tags)
 {
 	for (unsigned long i = 0; i < GRANULES; i++)
@@ -284,7 +276,7 @@ static int set_tags(unsigned long addr, unsigned long tags)
 	return 0;
 }
 
-/* part: load_tagged tags */
+/* part: load_tagged checks_on */
 /* Load through a pointer that has this tag. */
 static int load_tagged(unsigned long addr, unsigned long tag)
 {
@@ -295,7 +287,7 @@ static int load_tagged(unsigned long addr, unsigned long tag)
 	return 0;
 }
 
-/* part: compare */
+/* part: compare word_of */
 static int compare_data(const uint64_t *got, unsigned long data)
 {
 	for (unsigned long i = 0; i < WORDS; i++) {
@@ -307,7 +299,7 @@ static int compare_data(const uint64_t *got, unsigned long data)
 	return 0;
 }
 
-/* part: compare_tags tags */
+/* part: compare_tags tag_of */
 static int compare_tags(const unsigned char *got, unsigned long tags)
 {
 	for (unsigned long i = 0; i < GRANULES; i++) {
@@ -319,7 +311,7 @@ static int compare_tags(const unsigned char *got, unsigned long tags)
 	return 0;
 }
 
-/* part: check tags compare compare_tags */
+/* part: check checks_off tag_at compare compare_tags */
 #define CHECK_TAGS 1	/* not the data only */
 #define CHECK_EITHER 2	/* data2 with tags2 is as good */
 
@@ -372,7 +364,7 @@ static int vm_read(unsigned long who, unsigned long addr, unsigned long data, un
 	return compare_data(words, data2) ? compare_data(words, data) : 0;
 }
 
-/* part: vm_write */
+/* part: vm_write word_of */
 static int vm_write(unsigned long who, unsigned long addr, unsigned long data)
 {
 	static uint64_t words[WORDS];
@@ -401,7 +393,7 @@ static int trace(unsigned long who, int request, unsigned long addr, unsigned ch
 	return ret || iov.iov_len == GRANULES ? ret : -EIO;
 }
 
-/* part: peek tags compare_tags trace */
+/* part: peek compare_tags trace */
 /* The tags of a page of another process: one of two. */
 static int peek(unsigned long who, unsigned long addr, unsigned long tags, unsigned long tags2)
 {
@@ -413,7 +405,7 @@ static int peek(unsigned long who, unsigned long addr, unsigned long tags, unsig
 	return compare_tags(got, tags2) ? compare_tags(got, tags) : 0;
 }
 
-/* part: poke tags trace */
+/* part: poke tag_of trace */
 static int poke(unsigned long who, unsigned long addr, unsigned long tags)
 {
 	unsigned char put[GRANULES];
@@ -475,6 +467,7 @@ static struct {
 	unsigned int cq_mask;
 } ring;
 
+/* part: ring_open ring */
 static int ring_open(void)
 {
 	struct io_uring_params p = { 0 };
@@ -505,6 +498,7 @@ static int ring_open(void)
 	return ftruncate(ring.file, PAGE) ? -errno : 0;
 }
 
+/* part: ring_do ring */
 static int ring_do(unsigned int opcode, unsigned long addr)
 {
 	int ret;
@@ -520,7 +514,7 @@ static int ring_do(unsigned int opcode, unsigned long addr)
 	return ret == (int)PAGE ? 0 : ret < 0 ? ret : -EIO;
 }
 
-/* part: ring_register ring */
+/* part: ring_register ring_open */
 static int ring_register(unsigned long addr, unsigned long pages)
 {
 	struct iovec iov = { (void *)addr, pages * PAGE };
@@ -539,7 +533,7 @@ static int ring_unregister(void)
 		-errno : 0;
 }
 
-/* part: ring_out ring compare */
+/* part: ring_out ring_do compare */
 /* Write a registered page to a file: one of two contents. */
 static int ring_out(unsigned long addr, unsigned long data, unsigned long data2)
 {
@@ -553,7 +547,7 @@ static int ring_out(unsigned long addr, unsigned long data, unsigned long data2)
 	return compare_data(words, data2) ? compare_data(words, data) : 0;
 }
 
-/* part: ring_in ring */
+/* part: ring_in ring_do word_of */
 /* Read a file into a registered page. */
 static int ring_in(unsigned long addr, unsigned long data)
 {
@@ -574,16 +568,18 @@ struct uffdio_move {
 };
 #define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
 #endif
-static int uffd, uffd_who;
+static int uffd;
 
+/* part: uffd_open uffd */
 /* An access to what is missing, or protected, raises SIGBUS. */
 static int uffd_open(void)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_SIGBUS };
+	static int who;
 
-	if (uffd && uffd_who == me)
+	if (uffd && who == me)
 		return 0;
-	uffd_who = me;
+	who = me;
 	uffd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api)) {
 		uffd = 0;
@@ -592,7 +588,7 @@ static int uffd_open(void)
 	return 0;
 }
 
-/* part: uffd_register uffd */
+/* part: uffd_register uffd_open */
 static int uffd_register(unsigned long addr, unsigned long pages)
 {
 	struct uffdio_register r = { .range = { addr, pages * PAGE },
@@ -613,7 +609,7 @@ static int uffd_unregister(unsigned long addr, unsigned long pages)
 	return ioctl(uffd, UFFDIO_UNREGISTER, &r) ? -errno : 0;
 }
 
-/* part: uffd_copy uffd */
+/* part: uffd_copy uffd word_of */
 static int uffd_copy(unsigned long addr, unsigned long data, unsigned long protect_it)
 {
 	static uint64_t words[WORDS] __attribute__((aligned(PAGE)));
@@ -760,7 +756,7 @@ static int direct_out(unsigned long addr, unsigned long place, unsigned long dat
 	return compare_data(words, data2) ? compare_data(words, data) : 0;
 }
 
-/* part: direct_in disk */
+/* part: direct_in disk word_of */
 static int direct_in(unsigned long addr, unsigned long place, unsigned long data)
 {
 	static uint64_t words[WORDS] __attribute__((aligned(PAGE)));

@@ -135,9 +135,12 @@ void object_forget(struct world *w, struct object *o, unsigned int page)
 
 static void object_put(struct world *w, int object)
 {
-	struct object *o = &w->object[object];
+	struct object *o;
 
-	if (object == NO_OBJECT || --o->refs || object < MEMFDS)
+	if (object == NO_OBJECT)
+		return;
+	o = &w->object[object];
+	if (--o->refs || object < MEMFDS)
 		return;
 	for (unsigned int i = 0; i < OBJECT_PAGES; i++)
 		object_forget(w, o, i);
