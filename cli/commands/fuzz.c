@@ -287,7 +287,7 @@ static int replay(const struct command *cmd, const struct fuzz_options *opt, str
 
 static int run_all(const struct command *cmd, const struct fuzz_options *opt)
 {
-	struct fuzz_sum sum = { .start = now_ns() };
+	struct fuzz_sum sum = { 0 };
 	bool tags = mte_supported();
 	struct fuzz_choice choice;
 	struct machine *machine;
@@ -304,12 +304,13 @@ static int run_all(const struct command *cmd, const struct fuzz_options *opt)
 	machine = machine_prepare();
 	if (!machine)
 		return problem(cmd, EXIT_NOT_HERE, "out of memory");
-	if (opt->pressure && !machine_press(machine, why, sizeof(why)))
+	if (opt->pressure && !machine_press(machine, why, sizeof(why))) {
 		status = problem(cmd, EXIT_NOT_HERE, "%s", why);
-	else if (opt->replay)
-		status = replay(cmd, opt, machine, &sum);
-	else
-		status = all_rounds(cmd, opt, &choice, tags, machine, &sum);
+	} else {
+		sum.start = now_ns();
+		status = opt->replay ? replay(cmd, opt, machine, &sum) :
+				       all_rounds(cmd, opt, &choice, tags, machine, &sum);
+	}
 	machine_restore(machine);
 	if (status == EXIT_OK && opt->json) {
 		struct fuzz_sequence none = { .seed = opt->seed,
