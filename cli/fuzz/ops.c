@@ -23,6 +23,7 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 #define SOFT_OFFLINE 101
+#define HOT 4			/* pages of an area that most operations are about */
 #define CHECK_TAGS 1
 #define CHECK_EITHER 2
 #define FAULT_SEGV (-1000 - SIGSEGV)
@@ -122,7 +123,8 @@ static bool range_of(struct world *w, int who, const struct fuzz_op *op, unsigne
 	r->a = &r->p->area[op->n[0] % SLOTS];
 	if (!r->a->pages)
 		return false;
-	r->first = op->n[1] % r->a->pages;
+	/* What happens to the same pages again and again finds more. */
+	r->first = op->n[1] % (op->n[1] >> 30 && r->a->pages > HOT ? HOT : r->a->pages);
 	switch (op->n[2] & 3) {
 	case 0:
 		r->n = 1;
@@ -305,7 +307,7 @@ static void op_map(struct world *w, const struct fuzz_op *op, int kind)
 	struct area *a = &p->area[op->n[0] % SLOTS];
 	unsigned int size = op->n[1] >> 4, prot = protection(op->n[2] % 4, w->tags), first = 0;
 	unsigned int flags = MAP_PRIVATE;
-	bool huge = (op->n[1] & 15) == 15, shared;
+	bool huge = (op->n[1] & 15) >= 14, shared;
 	struct range r;
 
 	(void)kind;
@@ -666,7 +668,12 @@ static void op_advise(struct world *w, const struct fuzz_op *op, int kind)
 	struct want want = FINE;
 	struct range r;
 
-	if (!range_pick(w, op, kind == SOFT_OFFLINE ? 1 : AREA_PAGES, &r) || !all(&r, is_mapped))
+	if (!range_pick(w, op, kind == SOFT_OFFLINE ? 1 : AREA_PAGES, &r))
+		return;
+	/* Less than a huge page is never collapsed. */
+	if (kind == MADV_COLLAPSE && r.a->pages >= 512)
+		whole(w, r.who, r.a, &r);
+	if (!all(&r, is_mapped))
 		return;
 	switch (kind) {
 	case MADV_PAGEOUT:
@@ -966,15 +973,18 @@ static void uffd_register(struct world *w, struct range *r)
 {
 	if (!all(r, is_plain) || any(r, is_locked))
 		return;
-	/* Otherwise nobody knows what a huge page has filled in. */
-	if (STEP(w, r->who, CALL_ADVISE, FINE, r->addr, r->n, MADV_DONTNEED) < 0)
-		return;
-	for (unsigned int i = 0; i < r->n; i++)
-		entry_forget(w, &r->e[i]);
 	if (STEP(w, r->who, CALL_UFFD_REGISTER, FINE, r->addr, r->n) < 0)
 		return;
-	for (unsigned int i = 0; i < r->n; i++)
+	/*
+	 * Nobody knows what a huge page has filled in until now. From here on khugepaged
+	 * fills in nothing.
+	 */
+	if (STEP(w, r->who, CALL_ADVISE, FINE, r->addr, r->n, MADV_DONTNEED) < 0)
+		return;
+	for (unsigned int i = 0; i < r->n; i++) {
+		entry_forget(w, &r->e[i]);
 		r->e[i].uffd = true;
+	}
 }
 
 static void uffd_move(struct world *w, const struct fuzz_op *op, struct range *r)
