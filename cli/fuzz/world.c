@@ -133,6 +133,34 @@ void object_forget(struct world *w, struct object *o, unsigned int page)
 	o->page[page] = NO_PAGE;
 }
 
+/* Whether a registered buffer has it. */
+static bool ring_has(const struct world *w, int page)
+{
+	for (int who = 0; who < FUZZ_PROCESSES; who++)
+		for (unsigned int i = 0; i < w->process[who].ring_pages; i++)
+			if (w->process[who].ring[i] == page)
+				return true;
+	return false;
+}
+
+bool object_may_punch(const struct world *w, const struct object *o, unsigned int page)
+{
+	return o->page[page] == NO_PAGE || !ring_has(w, o->page[page]);
+}
+
+void object_punch(struct world *w, struct object *o, unsigned int page)
+{
+	for (int who = 0; who < FUZZ_PROCESSES; who++) {
+		for (int i = 0; i < PIPES; i++) {
+			struct pipe_pin *pin = &w->process[who].pipe[i];
+
+			if (pin->used && pin->page == o->page[page])
+				pin->n = 0;
+		}
+	}
+	object_forget(w, o, page);
+}
+
 static void object_put(struct world *w, int object)
 {
 	struct object *o;

@@ -103,6 +103,12 @@ void page_wrote(struct world *w, int page, unsigned long data, bool lazy);
 void page_tagged(struct world *w, int page, unsigned long tags);
 void page_settle(struct page *p);	/* possibilities that are the same are one */
 void object_forget(struct world *w, struct object *o, unsigned int page);
+/*
+ * A hole. A large folio with pages that are held is not split, its part is zeroed where it
+ * is: who holds such a page sees zeroes, and then what is written to the hole.
+ */
+bool object_may_punch(const struct world *w, const struct object *o, unsigned int page);
+void object_punch(struct world *w, struct object *o, unsigned int page);
 int object_new(struct world *w);	/* shared anonymous memory; -1: there are too many */
 void process_end(struct world *w, struct process *p);
 

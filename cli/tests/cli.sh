@@ -40,11 +40,15 @@ wrong "--kind is" list --kind friendly
 wrong "go together" state --pid 1
 wrong "--blocks wants" state --blocks x
 wrong "20 to 60000" watch --interval 1
+wrong "did you mean 'store'" fuzz --calls mmap,stor
+wrong "1 to 8" fuzz --processes 9
+wrong "wants seconds" fuzz --time 0
+wrong "No such file" fuzz --replay /nonexistent
 wrong "there is: bash" completion fish
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch state doctor completion; do
+for c in list describe run suite watch state fuzz doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"
