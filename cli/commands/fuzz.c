@@ -17,7 +17,7 @@
 #include "scenario/mte.h"
 
 #define ROUND_OPS 250
-#define HANG_S 20
+#define HANG_S 120
 
 static const char help[] =
 	"Usage: tagscope fuzz [options]\n\n"

@@ -70,17 +70,34 @@ static void need(struct part *p, size_t n, const char *word, size_t len)
 	}
 }
 
-static void print_parts(FILE *f, const struct fuzz_result *res)
+/* Only files that are used. */
+static bool needless(const struct fuzz_trace *t, const struct call *c)
+{
+	if (c->id != CALL_OBJECT)
+		return false;
+	for (size_t i = 0; i < t->nr; i++)
+		if ((t->call[i].id == CALL_MAP_OBJECT && t->call[i].arg[4] == c->arg[0]) ||
+		    (t->call[i].id == CALL_PUNCH && t->call[i].arg[0] == c->arg[0]))
+			return false;
+	return true;
+}
+
+static void print_parts(FILE *f, const struct fuzz_result *res, bool common)
 {
 	struct part p[MAX_PARTS];
 	size_t n = parts(p);
 
-	need(p, n, "base", 4);
-	for (unsigned int g = 0; g < FUZZ_GROUPS; g++)
-		for (size_t i = 0; i < res->trace[g].nr; i++)
-			if (res->trace[g].call[i].id < NR_RUNTIME_CALLS)
-				need(p, n, forms[res->trace[g].call[i].id].function,
-				     strlen(forms[res->trace[g].call[i].id].function));
+	need(p, n, "base", strlen("base"));
+	if (common)
+		need(p, n, "object", strlen("object"));
+	for (unsigned int g = 0; g < FUZZ_GROUPS; g++) {
+		const struct fuzz_trace *t = &res->trace[g];
+
+		for (size_t i = 0; i < t->nr; i++)
+			if (t->call[i].id < NR_RUNTIME_CALLS && !needless(t, &t->call[i]))
+				need(p, n, forms[t->call[i].id].function,
+				     strlen(forms[t->call[i].id].function));
+	}
 	for (size_t i = 0; i < n; i++)
 		if (p[i].needed)
 			fwrite(p[i].text, 1, (size_t)(p[i].end - p[i].text), f);
@@ -188,18 +205,6 @@ static void print_step(FILE *f, const struct call *c, bool turns, bool last)
 		}
 	}
 	fputs(");\n", f);
-}
-
-/* Only files that are used. */
-static bool needless(const struct fuzz_trace *t, const struct call *c)
-{
-	if (c->id != CALL_OBJECT)
-		return false;
-	for (size_t i = 0; i < t->nr; i++)
-		if ((t->call[i].id == CALL_MAP_OBJECT && t->call[i].arg[4] == c->arg[0]) ||
-		    (t->call[i].id == CALL_PUNCH && t->call[i].arg[0] == c->arg[0]))
-			return false;
-	return true;
 }
 
 static void print_group(FILE *f, const struct fuzz_result *res, unsigned int g, bool turns)
@@ -337,7 +342,6 @@ void fuzz_print(FILE *f, const struct fuzz_sequence *s, const struct fuzz_result
 	      " * \"tagscope fuzz --replay FILE\" runs the operations below.\n *\n", f);
 	fuzz_write(f, s, " * ");
 	fputs(" */\n", f);
-	print_parts(f, res);
 	for (unsigned int g = 0; g < s->groups; g++) {
 		for (size_t i = 0; i < res->trace[g].nr; i++) {
 			turns |= res->trace[g].call[i].who > 0 ||
@@ -347,6 +351,7 @@ void fuzz_print(FILE *f, const struct fuzz_sequence *s, const struct fuzz_result
 				  !res->trace[g].call[i].arg[4];
 		}
 	}
+	print_parts(f, res, common);
 	fputs(frame, f);
 	if (turns)
 		fputs(turns_text, f);
