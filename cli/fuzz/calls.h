@@ -11,7 +11,7 @@
 
 /*
  * Identity, function, number of arguments, and how each is printed: a address, n number, p
- * protection, f flags of mmap(), v advice, m flags of mremap(), x the name of data or tags.
+ * protection, f flags of mmap(), v advice, m flags of mremap(), k the name of data or tags.
  */
 #define CALLS(X)                                                                               \
 	X(CALL_MAP, map, 4, "anpf")                                                            \
@@ -25,31 +25,31 @@
 	X(CALL_UNLOCK, unlock, 2, "an")                                                        \
 	X(CALL_OBJECT, object, 2, "nn")                                                        \
 	X(CALL_PUNCH, punch, 3, "nnn")                                                         \
-	X(CALL_STORE, store, 2, "ax")                                                          \
-	X(CALL_SET_TAGS, set_tags, 2, "ax")                                                    \
+	X(CALL_STORE, store, 2, "ak")                                                          \
+	X(CALL_SET_TAGS, set_tags, 2, "ak")                                                    \
 	X(CALL_LOAD_TAGGED, load_tagged, 2, "an")                                              \
-	X(CALL_CHECK, check, 6, "anxxxx")                                                      \
-	X(CALL_VM_READ, vm_read, 4, "naxx")                                                    \
-	X(CALL_VM_WRITE, vm_write, 3, "nax")                                                   \
-	X(CALL_PEEK, peek, 4, "naxx")                                                          \
-	X(CALL_POKE, poke, 3, "nax")                                                           \
+	X(CALL_CHECK, check, 6, "ankkkk")                                                      \
+	X(CALL_VM_READ, vm_read, 4, "nakk")                                                    \
+	X(CALL_VM_WRITE, vm_write, 3, "nak")                                                   \
+	X(CALL_PEEK, peek, 4, "nakk")                                                          \
+	X(CALL_POKE, poke, 3, "nak")                                                           \
 	X(CALL_PIN, pin, 2, "na")                                                              \
-	X(CALL_UNPIN, unpin, 6, "nnxxxx")                                                      \
+	X(CALL_UNPIN, unpin, 6, "nnkkkk")                                                      \
 	X(CALL_RING_REGISTER, ring_register, 2, "an")                                          \
 	X(CALL_RING_UNREGISTER, ring_unregister, 0, "")                                        \
-	X(CALL_RING_OUT, ring_out, 3, "axx")                                                   \
-	X(CALL_RING_IN, ring_in, 2, "ax")                                                      \
+	X(CALL_RING_OUT, ring_out, 3, "akk")                                                   \
+	X(CALL_RING_IN, ring_in, 2, "ak")                                                      \
 	X(CALL_UFFD_REGISTER, uffd_register, 2, "an")                                          \
 	X(CALL_UFFD_UNREGISTER, uffd_unregister, 2, "an")                                      \
-	X(CALL_UFFD_COPY, uffd_copy, 3, "axn")                                                 \
+	X(CALL_UFFD_COPY, uffd_copy, 3, "akn")                                                 \
 	X(CALL_UFFD_ZERO, uffd_zero, 1, "a")                                                   \
 	X(CALL_UFFD_MOVE, uffd_move, 2, "aa")                                                  \
 	X(CALL_UFFD_PROTECT, uffd_protect, 3, "ann")                                           \
 	X(CALL_COMPACT, compact, 0, "")                                                        \
 	X(CALL_DROP_CACHES, drop_caches, 0, "")                                                \
 	X(CALL_SWAP_OFF_ON, swap_off_on, 0, "")                                                \
-	X(CALL_DIRECT_OUT, direct_out, 4, "anxx")                                              \
-	X(CALL_DIRECT_IN, direct_in, 3, "anx")                                                 \
+	X(CALL_DIRECT_OUT, direct_out, 4, "ankk")                                              \
+	X(CALL_DIRECT_IN, direct_in, 3, "ank")                                                 \
 	X(CALL_SPAWN, spawn, 1, "n")
 
 enum call_id {

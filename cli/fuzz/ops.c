@@ -36,10 +36,11 @@ struct want {
 
 #define WANT(...)                                                                              \
 	((struct want){ sizeof((int[]){ __VA_ARGS__ }) / sizeof(int), { __VA_ARGS__ } })
+#define NO_ARGS 0, 0, 0, 0, 0, 0
 #define STEP(w_, who_, id_, want_, ...)                                                        \
-	take((w_), (who_), (id_), (want_), (const unsigned long[MAX_ARGS]){ __VA_ARGS__ })
+	take((w_), (who_), (id_), (want_), (const unsigned long[]){ __VA_ARGS__, NO_ARGS })
 #define STEP0(w_, who_, id_, want_)                                                            \
-	take((w_), (who_), (id_), (want_), (const unsigned long[MAX_ARGS]){ 0 })
+	take((w_), (who_), (id_), (want_), (const unsigned long[]){ NO_ARGS })
 #define FINE WANT(0)
 
 static bool wanted(const struct call *c)
@@ -482,7 +483,8 @@ static void op_unlock(struct world *w, const struct fuzz_op *op, int kind)
 
 static void op_punch(struct world *w, const struct fuzz_op *op, int kind)
 {
-	unsigned int object = op->n[0] % MEMFDS, n = 1 + (op->n[2] & 3 ? op->n[2] % 8 : op->n[2] % 600);
+	unsigned int n = 1 + op->n[2] % (op->n[2] & 3 ? 8 : 600);
+	unsigned int object = op->n[0] % MEMFDS;
 	unsigned int first = op->n[1] % OBJECT_PAGES;
 	struct object *o = &w->object[object];
 
@@ -535,13 +537,15 @@ static void op_set_tags(struct world *w, const struct fuzz_op *op, int kind)
 		return;
 	for (unsigned int i = 0; i < r.n; i++) {
 		struct entry *e = &r.e[i];
-		unsigned long tags = op->n[3] % 16 == 9 ? 0 : name(op, i) << 12 | (op->n[3] & 0xfff);
+		unsigned long tags = name(op, i) << 12 | (op->n[3] & 0xfff);
 		int fault = access_of(e, true);
 
 		if (!e->tagged || !known(w, e))
 			continue;
-		if (STEP(w, r.who, CALL_SET_TAGS, WANT(fault), r.addr + i * PAGE_BYTES, tags) >= 0 &&
-		    !fault)
+		if (op->n[3] % 16 == 9)
+			tags = 0;
+		if (STEP(w, r.who, CALL_SET_TAGS, WANT(fault), r.addr + i * PAGE_BYTES,
+			 tags) >= 0 && !fault)
 			page_tagged(w, entry_own(w, e), tags);
 	}
 }
@@ -739,7 +743,8 @@ static void op_fork_advice(struct world *w, const struct fuzz_op *op, int kind)
 	bool wipe = kind == MADV_WIPEONFORK;
 	struct range r;
 
-	if (!range_pick(w, op, AREA_PAGES, &r) || !all(&r, is_mapped) || (wipe && mixed(&r, is_plain)))
+	if (!range_pick(w, op, AREA_PAGES, &r) || !all(&r, is_mapped) ||
+	    (wipe && mixed(&r, is_plain)))
 		return;
 	if (STEP(w, r.who, CALL_ADVISE, WANT(wipe && !is_plain(r.e) ? -EINVAL : 0), r.addr, r.n,
 		 (unsigned long)kind) < 0)
@@ -996,10 +1001,10 @@ static void uffd_register(struct world *w, struct range *r)
 static void uffd_move(struct world *w, const struct fuzz_op *op, struct range *r)
 {
 	struct area *a = &r->p->area[(op->n[3] >> 4) % SLOTS];
-	unsigned int from = a->pages ? (op->n[3] >> 8) % a->pages : 0;
+	unsigned int from = (op->n[3] >> 8) % HOT;
 	struct entry *e = &a->e[from], *to = r->e;
 
-	if (!a->pages || e == to || !is_plain(e) || e->page == NO_PAGE || w->page[e->page].lazy)
+	if (from >= a->pages || e == to || !is_plain(e) || e->page == NO_PAGE || w->page[e->page].lazy)
 		return;
 	/* Pages that are shared, held or of another kind of mapping are refused. */
 	if (STEP(w, r->who, CALL_UFFD_MOVE,
@@ -1029,7 +1034,8 @@ static void op_uffd(struct world *w, const struct fuzz_op *op, int kind)
 	}
 	switch (op->n[3] % 8) {
 	case 0:
-		if (!all(&r, is_uffd) || STEP(w, r.who, CALL_UFFD_UNREGISTER, FINE, r.addr, r.n) < 0)
+		if (!all(&r, is_uffd) ||
+		    STEP(w, r.who, CALL_UFFD_UNREGISTER, FINE, r.addr, r.n) < 0)
 			return;
 		for (unsigned int i = 0; i < r.n; i++)
 			r.e[i].uffd = r.e[i].protected = false;
@@ -1105,7 +1111,7 @@ typedef void (*op_fn)(struct world *w, const struct fuzz_op *op, int kind);
 	X("dofork", 1, false, "MADV_DOFORK", op_fork_advice, MADV_DOFORK)                      \
 	X("wipeonfork", 1, false, "MADV_WIPEONFORK", op_fork_advice, MADV_WIPEONFORK)          \
 	X("keeponfork", 1, false, "MADV_KEEPONFORK", op_fork_advice, MADV_KEEPONFORK)          \
-	X("soft-offline", 0, false, "MADV_SOFT_OFFLINE: uses memory up", op_advise, SOFT_OFFLINE) \
+	X("soft-offline", 0, false, "MADV_SOFT_OFFLINE: takes memory", op_advise, SOFT_OFFLINE) \
 	X("fork", 6, false, "fork a process", op_fork, 0)                                      \
 	X("exit", 4, false, "end a process", op_exit, 0)                                       \
 	X("vm-read", 4, false, "process_vm_readv from another process", op_vm_read, 0)         \

@@ -129,7 +129,7 @@ static void print_arg(FILE *f, char form, unsigned long arg)
 	case 'a':
 		fprintf(f, "0x%lxUL", arg);
 		break;
-	case 'x':
+	case 'k':
 		fprintf(f, arg ? "0x%lxUL" : "%lu", arg);
 		break;
 	case 'p':

@@ -154,9 +154,11 @@ static unsigned int tag_at(unsigned long addr)
 /* part: put_tag */
 static void put_tag(unsigned long addr, unsigned long tag)
 {
-	addr |= tag << 56;
 #ifdef __aarch64__
-	asm volatile(".arch armv8.5-a+memtag\n\tstg %0, [%0]" : : "r"(addr) : "memory");
+	asm volatile(".arch armv8.5-a+memtag\n\tstg %0, [%0]" : : "r"(addr | tag << 56) : "memory");
+#else
+	(void)addr;
+	(void)tag;
 #endif
 }
 
@@ -292,7 +294,9 @@ static int compare_data(const uint64_t *got, unsigned long data)
 {
 	for (unsigned long i = 0; i < WORDS; i++) {
 		if (got[i] != word_of(data, i)) {
-			bad = (struct bad){ i * sizeof(*got), got[i], word_of(data, i) };
+			bad.offset = i * sizeof(*got);
+			bad.got = got[i];
+			bad.want = word_of(data, i);
 			return BAD_DATA;
 		}
 	}
@@ -304,7 +308,9 @@ static int compare_tags(const unsigned char *got, unsigned long tags)
 {
 	for (unsigned long i = 0; i < GRANULES; i++) {
 		if (got[i] != tag_of(tags, i)) {
-			bad = (struct bad){ i * 16, got[i], tag_of(tags, i) };
+			bad.offset = i * 16;
+			bad.got = got[i];
+			bad.want = tag_of(tags, i);
 			return BAD_TAGS;
 		}
 	}
@@ -397,7 +403,7 @@ static int trace(unsigned long who, int request, unsigned long addr, unsigned ch
 /* The tags of a page of another process: one of two. */
 static int peek(unsigned long who, unsigned long addr, unsigned long tags, unsigned long tags2)
 {
-	unsigned char got[GRANULES];
+	unsigned char got[GRANULES] = { 0 };
 	int ret = trace(who, 33 /* PTRACE_PEEKMTETAGS */, addr, got);
 
 	if (ret)
@@ -802,12 +808,12 @@ static int spawn(unsigned long who)
 #include "fuzz/calls.h"
 
 extern const char fuzz_runtime_text[];
-asm(".pushsection .rodata\n"
-    ".globl fuzz_runtime_text\n"
-    "fuzz_runtime_text:\n"
-    ".incbin \"" __FILE__ "\"\n"
-    ".byte 0\n"
-    ".popsection\n");
+asm(".pushsection .rodata\n\t"
+	".globl fuzz_runtime_text\n"
+	"fuzz_runtime_text:\n\t"
+	".incbin \"" __FILE__ "\"\n\t"
+	".byte 0\n\t"
+	".popsection\n");
 
 const char *runtime_text(void)
 {
@@ -855,13 +861,10 @@ void runtime_bad(uint64_t *offset, uint64_t *got, uint64_t *want)
 
 int runtime_call(enum call_id id, const unsigned long *a)
 {
-	switch (id) {
 #define CALL(id_, function_, nr_, args_)                                                       \
-	case id_:                                                                              \
+	if (id == id_)                                                                         \
 		return function_(ARGS_##nr_);
 	CALLS(CALL)
 #undef CALL
-	default:
-		return -ENOSYS;
-	}
+	return -ENOSYS;
 }

@@ -183,7 +183,7 @@ static bool read_op(struct fuzz_sequence *s, const char *line, size_t *room)
 		return false;
 	op.kind = (uint8_t)kind;
 	op.who = (uint8_t)who;
-	if (s->group[g].nr == room[g]) {
+	if (s->group[g].nr == room[g] || !s->group[g].op) {
 		struct fuzz_op *more;
 
 		room[g] = room[g] ? 2 * room[g] : 256;

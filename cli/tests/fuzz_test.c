@@ -72,27 +72,30 @@ TEST(sequence_text_is_read_back)
 	fuzz_free(b);
 }
 
+#define HEADER "fuzz-sequence 1 seed 1 processes 1 tags 1\n"
+
 static const struct {
 	const char *text, *why;
 } bad_texts[] = {
 	{ "int main(void)\n", "no sequence" },
-	{ "fuzz-sequence 1 seed 1 processes 1 tags 1\n", "not complete" },
+	{ HEADER, "not complete" },
 	{ "fuzz-sequence 1 seed 1 processes 9 tags 1\nend 0\n", "line 1" },
-	{ "\nfuzz-sequence 1 seed 1 processes 1 tags 1\nop 0 0 0 nothing 1 2 3 4\nend 1\n", "line 3" },
-	{ "fuzz-sequence 1 seed 1 processes 1 tags 1\nop 1 0 0 mmap 1 2 3 4\nend 1\n", "line 2" },
-	{ "fuzz-sequence 1 seed 1 processes 1 tags 1\nop 0 0 0 mmap 1 2 3 4\nend 2\n", "not 2" },
+	{ "\n" HEADER "op 0 0 0 nothing 1 2 3 4\nend 1\n", "line 3" },
+	{ HEADER "op 1 0 0 mmap 1 2 3 4\nend 1\n", "line 2" },
+	{ HEADER "op 0 0 0 mmap 1 2 3 4\nend 2\n", "not 2" },
 };
 
 TEST(wrong_texts_are_refused)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bad_texts); i++) {
-		FILE *f = fmemopen((void *)(uintptr_t)bad_texts[i].text, strlen(bad_texts[i].text), "r");
+		const char *text = bad_texts[i].text;
+		FILE *f = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
 		char why[256] = "";
 		struct fuzz_sequence *s = fuzz_read(f, why, sizeof(why));
 
 		fclose(f);
 		EXPECT_FALSE(s);
-		EXPECT_TRUE(strstr(why, bad_texts[i].why)) LOG("'%s', not '%s'", why, bad_texts[i].why);
+		EXPECT_TRUE(strstr(why, bad_texts[i].why)) LOG("%zu: '%s'", i, why);
 		fuzz_free(s);
 	}
 }
@@ -112,7 +115,8 @@ TEST(calls_are_chosen_by_name)
 	EXPECT_FALSE(fuzz_choose(&c, "tag", false, why, sizeof(why)));
 	EXPECT_TRUE(fuzz_choose(&c, "-tag", true, why, sizeof(why)));
 	for (size_t i = 0; i < fuzz_nr_kinds(); i++)
-		EXPECT_EQ(c.weight[i], strcmp(fuzz_kinds[i].name, "tag") ? fuzz_kinds[i].weight : 0);
+		EXPECT_EQ(c.weight[i],
+			  strcmp(fuzz_kinds[i].name, "tag") ? fuzz_kinds[i].weight : 0);
 }
 
 /* A kernel that does what it should, but for one step. */
@@ -258,7 +262,8 @@ static void shell(int want, const char *script)
 	while (fgets(line, sizeof(line), f))
 		LOG("%s", line);
 	status = pclose(f);
-	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == want) LOG("%s: status 0x%x", command, status);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == want)
+		LOG("%s: status 0x%x", command, status);
 }
 
 static void print_to_file(const struct fuzz_sequence *s, const struct fuzz_result *res)
