@@ -1004,7 +1004,8 @@ static void uffd_move(struct world *w, const struct fuzz_op *op, struct range *r
 	unsigned int from = (op->n[3] >> 8) % HOT;
 	struct entry *e = &a->e[from], *to = r->e;
 
-	if (from >= a->pages || e == to || !is_plain(e) || e->page == NO_PAGE || w->page[e->page].lazy)
+	if (from >= a->pages || e == to || !is_plain(e) || e->page == NO_PAGE ||
+	    w->page[e->page].lazy)
 		return;
 	/* Pages that are shared, held or of another kind of mapping are refused. */
 	if (STEP(w, r->who, CALL_UFFD_MOVE,
