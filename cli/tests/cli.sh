@@ -43,7 +43,6 @@ wrong "20 to 60000" watch --interval 1
 wrong "did you mean 'store'" fuzz --calls mmap,stor
 wrong "1 to 8" fuzz --processes 9
 wrong "wants seconds" fuzz --time 0
-wrong "No such file" fuzz --replay /nonexistent
 wrong "there is: bash" completion fish
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
