@@ -850,6 +850,9 @@ static void op_trace(struct world *w, const struct fuzz_op *op, int kind)
 
 	if (!range_of(w, other(w, op), op, 1, &r) || r.who == who || !known(w, r.e))
 		return;
+	/* If it is refused, the page may have been copied all the same. */
+	if (kind == CALL_POKE && is_private_file(r.e) && !(r.e->tagged && r.e->writable))
+		return;
 	p = entry_page(w, r.e);
 	if (kind == CALL_PEEK)
 		STEP(w, who, CALL_PEEK, trace_want(r.e, false), (unsigned long)r.who, r.addr,

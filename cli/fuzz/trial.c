@@ -71,7 +71,7 @@ static int hear(int fd, struct fuzz_result *res, unsigned int g)
 }
 
 static int run_group(const struct fuzz_sequence *s, unsigned int g, unsigned int hang_s, int fd,
-		     const bool *stop)
+		     bool *stop)
 {
 	struct actors *actors = actors_new(hang_s);
 	struct world *w;
@@ -83,7 +83,8 @@ static int run_group(const struct fuzz_sequence *s, unsigned int g, unsigned int
 	for (size_t i = 0; i < s->group[g].nr && !__atomic_load_n(stop, __ATOMIC_RELAXED); i++)
 		if (!world_do(w, &s->group[g].op[i]))
 			break;
-	world_check(w);
+	if (!world_check(w))
+		__atomic_store_n(stop, true, __ATOMIC_RELAXED);
 	actors_free(actors);
 	status = tell(fd, w);
 	world_free(w);
@@ -114,9 +115,7 @@ int fuzz_run(const struct fuzz_sequence *s, unsigned int hang_s, struct fuzz_res
 		}
 		if (!pid[g]) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			status = run_group(s, g, hang_s, fd[g], stop);
-			*stop = true;
-			_exit(status);
+			_exit(run_group(s, g, hang_s, fd[g], stop));
 		}
 	}
 	for (unsigned int i = 0; i < g; i++) {
