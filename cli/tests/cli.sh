@@ -40,6 +40,9 @@ wrong "--kind is" list --kind friendly
 wrong "go together" state --pid 1
 wrong "--blocks wants" state --blocks x
 wrong "20 to 60000" watch --interval 1
+wrong "did you mean 'store'" fuzz --calls mmap,stor
+wrong "1 to 8" fuzz --processes 9
+wrong "wants seconds" fuzz --time 0
 wrong "there is: bash" completion fish
 wrong "which two?" compare x
 wrong "--threshold wants" compare --threshold x a b
@@ -53,7 +56,7 @@ wrong "0.1 to 100" replay --speed 0 x.rec
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch record replay report state compare doctor completion; do
+for c in list describe run suite watch record replay report compare attack fuzz state doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Run a sequence: each group has a process that holds its model and asks the others. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fuzz/fuzz.h"
+
+/* What a group's process tells, in a file in memory; the trace follows. */
+struct told {
+	struct fuzz_finding finding;
+	uint64_t done;
+	size_t nr;
+};
+
+static bool write_all(int fd, const void *p, size_t size)
+{
+	const char *at = p;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static bool read_all(int fd, void *p, size_t size, size_t offset)
+{
+	return pread(fd, p, size, (off_t)offset) == (ssize_t)size;
+}
+
+static int tell(int fd, const struct world *w)
+{
+	const struct fuzz_trace *t = world_trace(w);
+	struct told told = { *world_finding(w), world_done(w), t->nr };
+
+	return write_all(fd, &told, sizeof(told)) &&
+	       write_all(fd, t->call, t->nr * sizeof(*t->call)) &&
+	       write_all(fd, t->op, t->nr * sizeof(*t->op)) ? 0 : 1;
+}
+
+static int hear(int fd, struct fuzz_result *res, unsigned int g)
+{
+	struct fuzz_trace *t = &res->trace[g];
+	size_t at = sizeof(struct told);
+	struct told told;
+
+	if (!read_all(fd, &told, sizeof(told), 0))
+		return -EIO;
+	t->nr = t->max = told.nr;
+	t->call = calloc(t->nr + 1, sizeof(*t->call));
+	t->op = calloc(t->nr + 1, sizeof(*t->op));
+	if (!t->call || !t->op)
+		return -ENOMEM;
+	if (!read_all(fd, t->call, t->nr * sizeof(*t->call), at) ||
+	    !read_all(fd, t->op, t->nr * sizeof(*t->op), at + t->nr * sizeof(*t->call)))
+		return -EIO;
+	res->done[g] = told.done;
+	res->steps += told.nr;
+	if (told.finding.kind && !res->finding.kind)
+		res->finding = told.finding;
+	return 0;
+}
+
+static int run_group(const struct fuzz_sequence *s, unsigned int g, unsigned int hang_s, int fd,
+		     bool *stop)
+{
+	struct actors *actors = actors_new(hang_s);
+	struct world *w;
+	int status;
+
+	if (!actors)
+		return 1;
+	w = world_new(g, s->groups, s->tags, actors_step, actors);
+	for (size_t i = 0; i < s->group[g].nr && !__atomic_load_n(stop, __ATOMIC_RELAXED); i++)
+		if (!world_do(w, &s->group[g].op[i]))
+			break;
+	if (!world_check(w))
+		__atomic_store_n(stop, true, __ATOMIC_RELAXED);
+	actors_free(actors);
+	status = tell(fd, w);
+	world_free(w);
+	return status;
+}
+
+int fuzz_run(const struct fuzz_sequence *s, unsigned int hang_s, struct fuzz_result *res)
+{
+	static const unsigned long common[MAX_ARGS] = { 0, 1024 };
+	pid_t pid[FUZZ_GROUPS] = { 0 };
+	int fd[FUZZ_GROUPS], err = 0, status;
+	unsigned int g;
+	bool *stop;
+
+	memset(res, 0, sizeof(*res));
+	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stop == MAP_FAILED)
+		return -ENOMEM;
+	if (s->groups > 1)
+		err = runtime_call(CALL_OBJECT, common);
+	fflush(NULL);
+	for (g = 0; g < s->groups && !err; g++) {
+		fd[g] = memfd_create("group", MFD_CLOEXEC);
+		pid[g] = fd[g] < 0 ? -1 : fork();
+		if (pid[g] < 0) {
+			err = -errno;
+			break;
+		}
+		if (!pid[g]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(run_group(s, g, hang_s, fd[g], stop));
+		}
+	}
+	for (unsigned int i = 0; i < g; i++) {
+		if (waitpid(pid[i], &status, 0) != pid[i] || status)
+			err = err ? err : -EIO;
+		else
+			err = err ? err : hear(fd[i], res, i);
+		close(fd[i]);
+	}
+	if (s->groups > 1)
+		close(200);
+	munmap(stop, sizeof(*stop));
+	return err;
+}
+
+void fuzz_result_free(struct fuzz_result *res)
+{
+	for (unsigned int g = 0; g < FUZZ_GROUPS; g++) {
+		free(res->trace[g].call);
+		free(res->trace[g].op);
+	}
+	memset(res, 0, sizeof(*res));
+}
