@@ -95,5 +95,5 @@ ADVERSARY(direct_io_stall,
 		"until all of it has arrived. That is short with a disk, and as long as an ordinary user wants "
 		"with a FUSE file system of its own. The process that reads cannot even be killed before the "
 		"server answers.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ALL, "1024", 256, 4000),
+	  .params = ATTACK_PARAMS("1024", 256, 4000),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

@@ -115,5 +115,5 @@ ADVERSARY(fuse_lock,
 		"be served by a program of the same ordinary user, through FUSE, which need not ever answer. "
 		"A task that needs the tag storage where such a page lies, and waits for the lock, waits in a way "
 		"that cannot be killed. So the kernel must only ever try the lock, and then use other pages.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1536", 256, 65536),
+	  .params = ATTACK_PARAMS("1536", 256, 65536),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

@@ -115,5 +115,5 @@ ADVERSARY(io_uring_pin,
 		"owner. Such pins are made with FOLL_LONGTERM, and those who ask for that get pages outside of "
 		"memory that somebody may need back: pages in tag storage are moved first. So this attack is "
 		"expected to fail with all switches of tag storage on, and also with all of them off.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1536", 256, MAX_PAGES),
+	  .params = ATTACK_PARAMS("1536", 256, MAX_PAGES),
 	  .needs = NEED_POLICY_CMA | NEED_IO_URING);

@@ -110,5 +110,5 @@ ADVERSARY(process_vm_stall,
 		"memory of the caller, which may be a mapping of a file of its own file system (FUSE); if that "
 		"does not answer, the page fault of the copy does not end, and the pages stay pinned. It is a "
 		"short-term pin (FOLL_PIN without FOLL_LONGTERM), which can last as long as the attacker wants.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ALL, "1024", 256, 4000),
+	  .params = ATTACK_PARAMS("1024", 256, 4000),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

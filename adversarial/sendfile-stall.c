@@ -106,5 +106,5 @@ ADVERSARY(sendfile_stall,
 		"peer has acknowledged and read what is in them. Over the loopback device the peer is a program "
 		"of the same ordinary user, and need not ever read. As with splice() no get_user_pages() is "
 		"involved.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1024", 256, 2500),
+	  .params = ATTACK_PARAMS("1024", 256, 2500),
 	  .needs = NEED_POLICY_CMA);

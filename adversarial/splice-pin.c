@@ -94,5 +94,5 @@ ADVERSARY(splice_pin,
 		"more until the pipe is read, so it cannot be moved. No get_user_pages() is involved, which "
 		"move_before_pin is about, so an ordinary user can hold tag storage like that on any kernel of "
 		"this series. It is up to the other mitigations that nobody else suffers from it.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1024", 256, 2500),
+	  .params = ATTACK_PARAMS("1024", 256, 2500),
 	  .needs = NEED_POLICY_CMA);

@@ -116,5 +116,5 @@ ADVERSARY(vmsplice_pin,
 		"moves existing data to pages whose tags can be stored. What is left is a page that the attacker "
 		"shares with the victim and pins too; then the victim gets SIGBUS after fault_wait_ms, and can "
 		"go on when the attacker releases one of the two.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ALL, "1024", 256, 8192),
+	  .params = ATTACK_PARAMS("1024", 256, 8192),
 	  .needs = NEED_POLICY_CMA);

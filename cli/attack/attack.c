@@ -2,6 +2,7 @@
 /* The order of an attack: see attack.h. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -46,12 +47,37 @@ static const struct mode modes[ATTACK_MODES] = {
 		.replace_data_page = true,
 		.fault_wait_ms = 200,
 	},
+	[ATTACK_CHOOSE_OFF] = {
+		.name = "choose-off",
+		.prefix = "choose_off",
+		.text = "no other page chosen",
+		.move_before_pin = true,
+		.replace_data_page = true,
+		.fault_wait_ms = 200,
+	},
+	[ATTACK_REPLACE_OFF] = {
+		.name = "replace-off",
+		.prefix = "replace_off",
+		.text = "no data page replaced",
+		.move_before_pin = true,
+		.choose_other_page = true,
+		.fault_wait_ms = 100,
+	},
 	[ATTACK_OFF] = {
 		.name = "off",
 		.prefix = "off",
 		.text = "all mitigations off",
 		.fault_wait_ms = 100,
 	},
+};
+
+/* What is told of a mode by techniques that have nothing more to tell. */
+static const char *const mode_steps[ATTACK_MODES] = {
+	[ATTACK_ON] = "The attacker holds what it can while all mitigations are on.",
+	[ATTACK_PINS_ALLOWED] = "The same with move_before_pin off: pages are pinned where they are.",
+	[ATTACK_CHOOSE_OFF] = "The same with choose_other_page off: new tagged memory takes any page, and so does what moves; whether these have tag storage is a matter of luck.",
+	[ATTACK_REPLACE_OFF] = "The same with replace_data_page off: data stays where it is, and gets no tags where its tag storage is held.",
+	[ATTACK_OFF] = "The same with all mitigations off: the victim fails where it needs held tag storage.",
 };
 
 enum attacker_phase {
@@ -69,6 +95,7 @@ struct attack {
 	struct phase phase[ATTACKER_PHASES];
 	struct attacker attacker;
 	struct victim victim;
+	struct bystander bystander;
 };
 
 /* ---- The attacker ----------------------------------------------------------- */
@@ -106,6 +133,61 @@ static void attacker_main(struct run *r, void *arg)
 
 /* ---- The scenario ------------------------------------------------------------ */
 
+/* Where there is little memory the kernel has none. */
+static bool huge_pages_here(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return *text && !strstr(text, "[never]");
+}
+
+/* Those of parameter "victims", and what cannot be had here. */
+static void choose_ways(struct run *r, struct victim *v)
+{
+	char list[256], *save = NULL;
+	const char *all = param_str(r, "victims");
+
+	snprintf(list, sizeof(list), "%s", all);
+	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		bool known = !strcmp(word, "all");
+
+		for (int way = 0; way < VICTIM_WAYS; way++) {
+			bool is = !strcmp(word, victim_kinds[way].name);
+
+			v->wants[way] |= is || !strcmp(word, "all");
+			known |= is;
+		}
+		if (!known)
+			bail(r, "there is no victim '%s'", word);
+	}
+	if (v->wants[VICTIM_SWAPIN] && !memory_now(r).swap_total)
+		v->wants[VICTIM_SWAPIN] = false;
+	if (v->wants[VICTIM_HUGE] && !huge_pages_here())
+		v->wants[VICTIM_HUGE] = false;
+	if (v->wants[VICTIM_HUGE])
+		v->huge_pages = memory_now(r).free / 4 / VICTIM_HUGE_SIZE;
+}
+
+static void set_switch(struct run *r, const char *name, uint64_t value)
+{
+	if (switch_get(r, name) != value)
+		switch_set(r, name, value);
+}
+
+static void set_switches(struct run *r, const struct mode *m)
+{
+	set_switch(r, "move_before_pin", m->move_before_pin);
+	set_switch(r, "choose_other_page", m->choose_other_page);
+	set_switch(r, "replace_data_page", m->replace_data_page);
+	set_switch(r, "fault_wait_ms", m->fault_wait_ms);
+}
+
 static struct attack *attack_new(struct run *r, const struct mode *m, const struct technique *t)
 {
 	struct attack *k = shared_alloc(r, sizeof(*k));
@@ -120,6 +202,7 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 	if (v->memory_first > v->memory_max)
 		v->memory_first = v->memory_max;
 	v->memory_wanted = v->memory_first;
+	choose_ways(r, v);
 	k->attacker.seed = v->seed;
 	k->attacker.fd = -1;
 	k->attacker.shared_fd = -1;
@@ -127,10 +210,7 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 		k->attacker.want = param_u64(r, "hold");
 		k->attacker.max_pages = t->max_pages;
 	}
-	switch_set(r, "move_before_pin", m->move_before_pin);
-	switch_set(r, "choose_other_page", m->choose_other_page);
-	switch_set(r, "replace_data_page", m->replace_data_page);
-	switch_set(r, "fault_wait_ms", m->fault_wait_ms);
+	set_switches(r, m);
 	return k;
 }
 
@@ -157,12 +237,15 @@ static void attack_free(struct attack *k)
 	munmap(k, sizeof(*k));
 }
 
-/* Wait until the victim has done its phase, as long as it goes on making progress. */
-static bool watch(struct run *r, const struct mode *m, struct victim *v, struct child *c,
-		  enum victim_phase phase)
+/*
+ * Wait until the victim has done its phase, as long as it goes on making progress; no
+ * fault of its waits longer than wait_ms.
+ */
+static bool watch(struct run *r, struct victim *v, struct child *c, enum victim_phase phase,
+		  unsigned int wait_ms)
 {
 	uint64_t seen = 0, since = now_ns();
-	uint64_t limit_ms = m->fault_wait_ms + STUCK_MS;
+	uint64_t limit_ms = wait_ms + STUCK_MS;
 	struct gate *done = v->phase[phase].done;
 	bool stuck = false, gone = false;
 
@@ -179,7 +262,7 @@ static bool watch(struct run *r, const struct mode *m, struct victim *v, struct 
 	}
 	if (stuck)
 		note_stuck(r, "victim", role_pid(c));
-	return expect(r, !stuck && !gone, "%s: the victim never gets stuck", m->text);
+	return !stuck && !gone;
 }
 
 /* Whoever waits in a fault can be killed. */
@@ -211,29 +294,82 @@ static void kill_who_waits(struct run *r, const struct mode *m, struct victim *v
 	switch_set(r, "fault_wait_ms", m->fault_wait_ms);
 }
 
-static uint64_t most_replays(struct run *r, struct state *st)
+static void count_begin(struct run *r, struct state *st, struct counted *c)
+{
+	if (state_reset_histograms(st))
+		bail(r, "%s", state_error(st));
+	c->before = summary_now(r);
+}
+
+static void count_end(struct run *r, struct state *st, struct counted *c)
 {
 	struct state_replays *rep;
-	uint64_t most = 0;
 	size_t n;
 
-	if (state_read_replays(st, &rep, &n))
+	c->after = summary_now(r);
+	if (state_read_replays(st, &rep, &n) ||
+	    state_read_latency(st, STATE_REPLAY_LATENCY, &c->causes, &c->nr_causes))
 		bail(r, "%s", state_error(st));
 	for (size_t i = 0; i < n; i++)
-		if (rep[i].count && rep[i].replays > most)
-			most = rep[i].replays;
+		if (rep[i].count && rep[i].replays > c->replays)
+			c->replays = rep[i].replays;
 	free(rep);
-	return most;
+}
+
+/* The victim makes its accesses, way by way. True: it has come to its end. */
+static bool count_victim(struct run *r, const struct mode *m, struct victim *v, struct child *c,
+			 struct counted *all, struct counted *way)
+{
+	struct state *st;
+	bool done = true;
+
+	if (state_open(&st))
+		bail(r, "%s", state_error(st));
+	all->before = summary_now(r);
+	for (int i = 0; i < VICTIM_WAYS && done; i++) {
+		count_begin(r, st, &way[i]);
+		done = watch(r, v, c, VICTIM_TAG + i, m->fault_wait_ms);
+		count_end(r, st, &way[i]);
+		if (way[i].replays > all->replays)
+			all->replays = way[i].replays;
+	}
+	done = done && watch(r, v, c, VICTIM_CHECK, m->fault_wait_ms);
+	all->after = summary_now(r);
+	state_close(st);
+	return expect(r, done, "%s: the victim never gets stuck", m->text);
+}
+
+/* Which ways cannot be tried, and why. */
+static void tell_skipped(struct run *r, const struct mode *m, const struct victim *v)
+{
+	const char *all = param_str(r, "victims");
+
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		const struct victim_kind *kind = &victim_kinds[way];
+		const char *why = NULL;
+
+		/* What is shared with the attacker is not for all techniques and modes. */
+		if (v->n[way] || kind->source == FROM_SHARED ||
+		    (strcmp(all, "all") && !strstr(all, kind->name)))
+			continue;
+		if (way == VICTIM_SWAPIN)
+			why = v->wants[way] ? "no page was swapped out" : "no swap is on";
+		else if (way == VICTIM_HUGE)
+			why = v->wants[way] ? "no huge page has its tags there" :
+					      "no transparent huge pages here";
+		if (why)
+			skip_result(r, why, "%s, %s: the victim gets all its tagged memory",
+				    m->text, kind->name);
+	}
 }
 
 /* Let it have memory, choose its pages, and see what becomes of them. True: it has ended. */
 static bool run_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
 		       const struct blocks *held, const struct expected *want)
 {
-	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages");
+	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages"), missing = 0;
+	struct counted all = { 0 }, way[VICTIM_WAYS] = { 0 };
 	struct victim *v = &k->victim;
-	struct counted counted;
-	struct state *st;
 	bool done;
 
 	phase_await(r, &v->phase[VICTIM_FILL], c, &victim_role, "filled its memory");
@@ -241,23 +377,30 @@ static bool run_victim(struct run *r, const struct mode *m, struct attack *k, st
 		choose_held(r, v, held, c, per_way);
 	else
 		choose_any(r, v, role_pid(c), per_way);
-	note(r, "the victim has %llu pages; chosen for mmap %u, for mprotect %u, shared %u",
-	     (unsigned long long)v->memory_pages, v->n[VICTIM_MMAP], v->n[VICTIM_MPROTECT],
-	     v->n[VICTIM_SHARED]);
-	require(r, v->n[VICTIM_MMAP] && v->n[VICTIM_MPROTECT],
+	/* What it has before was there before, or elsewhere. */
+	set_switches(r, &baseline);
+	phase_do(r, &v->phase[VICTIM_PREPARE], c, &victim_role, "prepared its pages");
+	set_switches(r, m);
+	choose_swapped(r, v, role_pid(c));
+	note(r, "the victim has %llu pages", (unsigned long long)v->memory_pages);
+	for (int i = 0; i < VICTIM_WAYS; i++) {
+		if (v->n[i])
+			note(r, "%s: %u pages; it %s", victim_kinds[i].name, v->n[i],
+			     victim_kinds[i].text);
+		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY &&
+			   i != VICTIM_SWAPIN && !v->n[i];
+	}
+	tell_skipped(r, m, v);
+	require(r, !missing,
 		"%s: the victim has pages whose tags belong where the attacker's data is or was",
 		m->text);
 
-	if (state_open(&st) || state_reset_histograms(st))
-		bail(r, "%s", state_error(st));
-	counted.before = summary_now(r);
-	done = watch(r, m, v, c, VICTIM_TAG);
-	counted.after = summary_now(r);
-	counted.replays = most_replays(r, st);
-	state_close(st);
+	done = count_victim(r, m, v, c, &all, way);
 	if (done)
-		judge_victim(r, m, v, role_pid(c), want, &counted);
-	if (done && want->victim_fails)
+		judge_victim(r, m, v, role_pid(c), want, &all, way);
+	for (int i = 0; i < VICTIM_WAYS; i++)
+		free(way[i].causes);
+	if (done && want->fails[VICTIM_MPROTECT] == FAILS && v->n[VICTIM_MPROTECT])
 		kill_who_waits(r, m, v);
 	else
 		gate_open(v->phase[VICTIM_KILL].begin);
@@ -277,9 +420,13 @@ static void retry_victim(struct run *r, const struct mode *m, struct attack *k, 
 static void run_baseline(struct run *r)
 {
 	struct attack *k = attack_new(r, &baseline, NULL);
+	struct child *b = bystander_start(r, &k->bystander);
 	struct child *c = role_spawn(r, &victim_role, victim_main, &k->victim);
-	bool done = run_victim(r, &baseline, k, c, NULL, &(struct expected){ .held = false });
+	bool done;
 
+	bystander_count(&k->bystander);
+	done = run_victim(r, &baseline, k, c, NULL, &(struct expected){ .held = false });
+	judge_bystander(r, &baseline, bystander_end(r, &k->bystander, b));
 	retry_victim(r, &baseline, k, c, done);
 	attack_free(k);
 }
@@ -292,22 +439,47 @@ static bool nothing_held(struct run *r, const struct attack *k, pid_t pid)
 	return held.pages <= k->technique->strays;
 }
 
+static enum failing failing_in(const struct mode *m, const struct victim_kind *kind)
+{
+	/* Data page and tag storage both held: nothing is left to do. */
+	if (kind->source == FROM_SHARED)
+		return FAILS;
+	if (!m->choose_other_page && !m->replace_data_page)
+		return kind->retries ? FAILS_MAYBE : FAILS;
+	/* What data moves to is not chosen either, and may be as bad. */
+	if (!m->choose_other_page)
+		return FAILS_MAYBE;
+	return m->replace_data_page || kind->chooses ? FAILS_NOT : FAILS;
+}
+
+static struct expected expected_in(const struct mode *m, enum attack_effect effect)
+{
+	struct expected want = { .held = effect == HOLDS_STORAGE };
+
+	for (int way = 0; way < VICTIM_WAYS && (want.held || effect == MAY_HOLD); way++) {
+		want.fails[way] = failing_in(m, &victim_kinds[way]);
+		if (effect == MAY_HOLD && want.fails[way] == FAILS)
+			want.fails[way] = FAILS_MAYBE;
+	}
+	return want;
+}
+
 static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)
 {
 	const struct mode *m = &modes[mode];
-	enum attack_effect effect = t->mode[mode].effect;
-	struct expected want = { .held = effect == HOLDS_STORAGE };
+	enum attack_effect effect = attack_effect_in(t, mode);
+	struct expected want = expected_in(m, effect);
 	struct attack *k = attack_new(r, m, t);
 	struct blocks placed = { .map = NULL }, held;
 	const struct role *role = &t->role;
 	struct state_summary before;
-	struct child *c, *vc;
+	struct child *c, *vc, *b;
 	bool done;
 
-	want.victim_fails = want.held && !m->replace_data_page;
-	/* Data page and tag storage both held: where else the victim does not fail. */
-	if (want.held && !want.victim_fails && t->hold_shared)
+	/* Where the victim does not fail anyhow. */
+	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
 		share_memory(r, k);
+	b = bystander_start(r, &k->bystander);
 	c = role_spawn(r, role, attacker_main, k);
 	phase_do(r, &k->phase[ATTACKER_PLACE], c, role, "filled memory");
 	if (!t->is_held) {
@@ -327,7 +499,9 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 		phase_do(r, &k->phase[ATTACKER_HOLD_SHARED], c, role, "gone on");
 	}
 	vc = role_spawn(r, &victim_role, victim_main, &k->victim);
+	bystander_count(&k->bystander);
 	done = run_victim(r, m, k, vc, &held, &want);
+	judge_bystander(r, m, bystander_end(r, &k->bystander, b));
 	phase_do(r, &k->phase[ATTACKER_RELEASE], c, role, "released what it held");
 	retry_victim(r, m, k, vc, done);
 	if (k->attacker.shared)
@@ -347,17 +521,30 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	attack_free(k);
 }
 
+enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode)
+{
+	/* Pins, which only move_before_pin stops, and what nothing stops. */
+	if (t->mode[mode].effect != NOT_TRIED)
+		return t->mode[mode].effect;
+	if (mode == ATTACK_CHOOSE_OFF || mode == ATTACK_REPLACE_OFF)
+		return t->mode[ATTACK_ON].effect;
+	return mode == ATTACK_PINS_ALLOWED ? t->mode[ATTACK_OFF].effect : NOT_TRIED;
+}
+
 void attack_run(struct run *r, const struct technique *t)
 {
 	const char *wanted = param_str(r, "mitigations");
 
-	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
+	step(r, "For comparison, a victim takes tagged memory in all ways there are while nobody attacks it.");
 	run_baseline(r);
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {
-		if (t->mode[mode].effect == NOT_TRIED ||
-		    (strcmp(wanted, "all") && strcmp(wanted, modes[mode].name)))
+		const char *text = t->mode[mode].step;
+
+		if (attack_effect_in(t, mode) == NOT_TRIED ||
+		    (strcmp(wanted, "each") && strcmp(wanted, modes[mode].name) &&
+		     (strcmp(wanted, "all") || !text)))
 			continue;
-		step(r, "%s", t->mode[mode].step);
+		step(r, "%s", text ? text : mode_steps[mode]);
 		run_mode(r, t, (enum attack_mode)mode);
 	}
 }

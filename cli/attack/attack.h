@@ -12,21 +12,25 @@
 #ifndef TAGSCOPE_ATTACK_H
 #define TAGSCOPE_ATTACK_H
 
+#include "attack/bystander.h"
 #include "attack/fill.h"
 #include "attack/victim.h"
 #include "scenario/scenario.h"
 
-/* Modes of the kernel, of which each has fewer mitigations: parameter "mitigations". */
+/* Modes of the kernel: parameter "mitigations". */
 enum attack_mode {
 	ATTACK_ON,		/* all mitigations */
-	ATTACK_PINS_ALLOWED,	/* pages may be pinned in tag storage */
+	ATTACK_PINS_ALLOWED,	/* all but move_before_pin */
+	ATTACK_CHOOSE_OFF,	/* all but choose_other_page */
+	ATTACK_REPLACE_OFF,	/* all but replace_data_page */
 	ATTACK_OFF,		/* none */
 	ATTACK_MODES,
 };
 
 /* What is expected of the technique in a mode. */
 enum attack_effect {
-	NOT_TRIED,		/* the mode is of no interest: it is left out */
+	NOT_TRIED,		/* nothing is said: see attack_effect_in() */
+	MAY_HOLD,		/* it may hold tag storage or not; no victim fails */
 	HOLDS_NOTHING,		/* nothing that it holds lies in tag storage ... */
 	MOVED_FIRST,		/* ... since move_before_pin has moved it out */
 	HOLDS_STORAGE,		/* what it holds lies in tag storage */
@@ -81,21 +85,29 @@ struct technique {
 #define ATTACK_SYSCALLS "openat", "read", "close", "madvise", "mmap", "munmap", "memfd_create", \
 	"ftruncate"
 
+/*
+ * The effect that is expected in a mode. Where a technique does not say it, a switch that has
+ * nothing to do with it changes nothing.
+ */
+enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode);
 /* Run a technique, first without it for comparison, and then in all modes it declares. */
 void attack_run(struct run *r, const struct technique *t);
 
 /* ---- The scenario of a technique ------------------------------------------ */
 
-#define ATTACK_MODES_ALL "all|on|pins-allowed|off"
-#define ATTACK_MODES_ON_OFF "all|on|off"
+#define ATTACK_MODES_TEXT "all|each|on|pins-allowed|choose-off|replace-off|off"
 
-/* Parameters: modes: one of the two above; hold: how much, its default and range. */
-#define ATTACK_PARAMS(modes, hold, hold_min, hold_max)                         \
-	PARAMS(P_ENUM("mitigations", "all", modes,                             \
-		      "the kernel's mitigations; all: each mode in turn"),     \
+/* Parameters: hold: how much, its default and range. */
+#define ATTACK_PARAMS(hold, hold_min, hold_max)                                \
+	PARAMS(P_ENUM("mitigations", "all", ATTACK_MODES_TEXT,                 \
+		      "the kernel's; all: the modes told of; each: all modes"), \
+	       P_STRING("victims", "all",                                      \
+			"ways to get tagged memory, as mmap,cow; all: each"),  \
+	       P_BOOL("explain", "no",                                         \
+		      "tell who holds what each victim fails for"),            \
 	       P_UINT("hold", hold, hold_min, hold_max,                        \
 		      "pages of tag storage to hold; others are held, too"),   \
-	       P_UINT("victim-pages", "128", 1, VICTIM_MAX_PAGES,              \
+	       P_UINT("victim-pages", "64", 1, VICTIM_MAX_PAGES,              \
 		      "pages the victim tags in each way"),                    \
 	       P_SIZE("victim-memory", "32M", 1 << 20, 1ULL << 30,             \
 		      "memory of the victim; it takes more if it has to"))
@@ -114,8 +126,9 @@ void attack_run(struct run *r, const struct technique *t);
 		.kind = SCENARIO_ADVERSARY,                                    \
 		.min_memory = 400ULL << 20,                                    \
 		.time_limit_s = 900,                                           \
-		.syscalls = SYSCALLS("mprotect"),                              \
-		.roles = ROLES(&(technique).role, &victim_role),               \
+		/* qsort() asks how much memory there is. */                   \
+		.syscalls = SYSCALLS("mprotect", "sysinfo"),                   \
+		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \
 	};                                                                     \
