@@ -19,7 +19,7 @@
 /* Until nothing is held any more after the attacker has let go. */
 #define RELEASE_MS 10000
 
-static const struct mode baseline = {
+const struct mode attack_baseline = {
 	.prefix = "baseline",
 	.text = "no attack",
 	.move_before_pin = true,
@@ -29,7 +29,7 @@ static const struct mode baseline = {
 };
 
 /* Where what a fault waits for does not come, nobody need wait for long. */
-static const struct mode modes[ATTACK_MODES] = {
+const struct mode attack_modes[ATTACK_MODES] = {
 	[ATTACK_ON] = {
 		.name = "on",
 		.prefix = "on",
@@ -378,7 +378,7 @@ static bool run_victim(struct run *r, const struct mode *m, struct attack *k, st
 	else
 		choose_any(r, v, role_pid(c), per_way);
 	/* What it has before was there before, or elsewhere. */
-	set_switches(r, &baseline);
+	set_switches(r, &attack_baseline);
 	phase_do(r, &v->phase[VICTIM_PREPARE], c, &victim_role, "prepared its pages");
 	set_switches(r, m);
 	choose_swapped(r, v, role_pid(c));
@@ -407,36 +407,43 @@ static bool run_victim(struct run *r, const struct mode *m, struct attack *k, st
 	return done;
 }
 
-static void retry_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
+/* Whether all works that has failed, and the victim ends. */
+static bool retry_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
 			 bool done)
 {
+	bool ended;
+
 	gate_open(k->victim.phase[VICTIM_RETRY].begin);
-	if (!expect_role_done(r, c, done ? PATIENCE_MS : STUCK_MS))
+	ended = expect_role_done(r, c, done ? PATIENCE_MS : STUCK_MS);
+	if (!ended)
 		note_stuck(r, "victim", role_pid(c));
-	if (done)
-		judge_retry(r, m, &k->victim);
+	return done && judge_retry(r, m, &k->victim) && ended;
 }
 
 static void run_baseline(struct run *r)
 {
-	struct attack *k = attack_new(r, &baseline, NULL);
+	struct attack *k = attack_new(r, &attack_baseline, NULL);
 	struct child *b = bystander_start(r, &k->bystander);
 	struct child *c = role_spawn(r, &victim_role, victim_main, &k->victim);
 	bool done;
 
 	bystander_count(&k->bystander);
-	done = run_victim(r, &baseline, k, c, NULL, &(struct expected){ .held = false });
-	judge_bystander(r, &baseline, bystander_end(r, &k->bystander, b));
-	retry_victim(r, &baseline, k, c, done);
+	done = run_victim(r, &attack_baseline, k, c, NULL, &(struct expected){ .held = false });
+	judge_bystander(r, &attack_baseline, bystander_end(r, &k->bystander, b));
+	retry_victim(r, &attack_baseline, k, c, done);
 	attack_free(k);
 }
 
-static bool nothing_held(struct run *r, const struct attack *k, pid_t pid)
+static bool nothing_held(struct run *r, const struct attack *k, const struct blocks *held,
+			 pid_t pid)
 {
-	struct blocks held = held_now(r, k->technique, &k->attacker, pid);
+	struct blocks now;
 
-	blocks_free(&held);
-	return held.pages <= k->technique->strays;
+	if (!k->technique->is_held)
+		return !blocks_pinned(r, held);
+	now = held_now(r, k->technique, &k->attacker, pid);
+	blocks_free(&now);
+	return now.pages <= k->technique->strays;
 }
 
 static enum failing failing_in(const struct mode *m, const struct victim_kind *kind)
@@ -466,7 +473,7 @@ static struct expected expected_in(const struct mode *m, enum attack_effect effe
 
 static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)
 {
-	const struct mode *m = &modes[mode];
+	const struct mode *m = &attack_modes[mode];
 	enum attack_effect effect = attack_effect_in(t, mode);
 	struct expected want = expected_in(m, effect);
 	struct attack *k = attack_new(r, m, t);
@@ -474,7 +481,7 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	const struct role *role = &t->role;
 	struct state_summary before;
 	struct child *c, *vc, *b;
-	bool done;
+	bool done, released, recovered;
 
 	/* Where the victim does not fail anyhow. */
 	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
@@ -503,16 +510,16 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	done = run_victim(r, m, k, vc, &held, &want);
 	judge_bystander(r, m, bystander_end(r, &k->bystander, b));
 	phase_do(r, &k->phase[ATTACKER_RELEASE], c, role, "released what it held");
-	retry_victim(r, m, k, vc, done);
+	recovered = retry_victim(r, m, k, vc, done);
 	if (k->attacker.shared)
 		expect_eq_u64(r, k->victim.n[VICTIM_SHARED], SHARED_PAGES,
 			      "%s: the worst case, data page and tag storage both held, was seen",
 			      m->text);
-	if (t->is_held)
-		expect(r, eventually(RELEASE_MS, nothing_held(r, k, role_pid(c))),
-		       "%s: nothing in tag storage stays held", m->text);
+	released = eventually(RELEASE_MS, nothing_held(r, k, &held, role_pid(c)));
+	expect(r, released, "%s: nothing in tag storage stays held", m->text);
 	gate_open(k->phase[ATTACKER_CHECK].begin);
-	expect_role_done(r, c, PATIENCE_MS);
+	recovered &= expect_role_done(r, c, PATIENCE_MS);
+	measure_mode(r, m, "recovered", "1", recovered && released);
 	if (k->attacker.pages)
 		expect_eq_u64(r, k->attacker.damaged, 0, "%s: the attacker's own data is intact",
 			      m->text);
@@ -541,7 +548,7 @@ void attack_run(struct run *r, const struct technique *t)
 		const char *text = t->mode[mode].step;
 
 		if (attack_effect_in(t, mode) == NOT_TRIED ||
-		    (strcmp(wanted, "each") && strcmp(wanted, modes[mode].name) &&
+		    (strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name) &&
 		     (strcmp(wanted, "all") || !text)))
 			continue;
 		step(r, "%s", text ? text : mode_steps[mode]);

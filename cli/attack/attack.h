@@ -107,7 +107,7 @@ void attack_run(struct run *r, const struct technique *t);
 		      "tell who holds what each victim fails for"),            \
 	       P_UINT("hold", hold, hold_min, hold_max,                        \
 		      "pages of tag storage to hold; others are held, too"),   \
-	       P_UINT("victim-pages", "64", 1, VICTIM_MAX_PAGES,              \
+	       P_UINT("victim-pages", "128", 1, VICTIM_MAX_PAGES,              \
 		      "pages the victim tags in each way"),                    \
 	       P_SIZE("victim-memory", "32M", 1 << 20, 1ULL << 30,             \
 		      "memory of the victim; it takes more if it has to"))

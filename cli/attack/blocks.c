@@ -67,6 +67,15 @@ struct blocks blocks_with_data(struct run *r)
 	return h;
 }
 
+uint64_t blocks_pinned(struct run *r, const struct blocks *set)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < set->nr_blocks; i++)
+		n += set->map[i] && block_now(r, i).letter == BLOCK_PINNED;
+	return n;
+}
+
 /* Only blocks that hold data need a look at their pages. */
 static void look_at_storage(struct run *r, bool (*is_held)(const struct state_page *page),
 			    struct blocks *h)

@@ -19,6 +19,8 @@ struct blocks held_now(struct run *r, const struct technique *t, const struct at
 		       pid_t pid);
 /* Those that hold data; only .map and .blocks are set. */
 struct blocks blocks_with_data(struct run *r);
+/* Of these blocks, those that the block map shows as pinned now. */
+uint64_t blocks_pinned(struct run *r, const struct blocks *set);
 void blocks_free(struct blocks *b);
 /* Whether this block is one of them; block -1: no. */
 bool blocks_have(const struct blocks *b, int64_t block);

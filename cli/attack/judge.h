@@ -17,6 +17,9 @@ struct mode {
 	unsigned int fault_wait_ms;
 };
 
+extern const struct mode attack_baseline;		/* no attack */
+extern const struct mode attack_modes[ATTACK_MODES];
+
 /* A generous bound on what one access may take beyond fault_wait_ms, in milliseconds. */
 #define ACCESS_SLACK_MS 10000
 
@@ -56,8 +59,8 @@ void judge_victim(struct run *r, const struct mode *m, const struct victim *v, p
 		  const struct counted *way);
 /* Somebody who tags nothing. */
 void judge_bystander(struct run *r, const struct mode *m, struct latency l);
-/* The second try of what failed. */
-void judge_retry(struct run *r, const struct mode *m, const struct victim *v);
+/* The second try of what failed; whether all of it works. */
+bool judge_retry(struct run *r, const struct mode *m, const struct victim *v);
 
 /* measure(), its name with the prefix of the mode. */
 void measure_mode(struct run *r, const struct mode *m, const char *name, const char *unit,

@@ -10,8 +10,8 @@
 #include "run/registry.h"
 
 const struct command *const commands[] = {
-	&cmd_list,  &cmd_describe, &cmd_run,	    &cmd_suite, &cmd_watch,
-	&cmd_state, &cmd_doctor,   &cmd_completion, NULL,
+	&cmd_list,  &cmd_describe, &cmd_run,	&cmd_suite,	 &cmd_attack,
+	&cmd_watch, &cmd_state,	   &cmd_doctor, &cmd_completion, NULL,
 };
 
 static void message(const struct command *cmd, const char *fmt, va_list ap)

@@ -25,7 +25,7 @@ struct command {
 };
 
 extern const struct command cmd_list, cmd_describe, cmd_run, cmd_suite, cmd_watch, cmd_state,
-	cmd_doctor, cmd_completion;
+	cmd_attack, cmd_doctor, cmd_completion;
 
 /* All of them, NULL at the end. */
 extern const struct command *const commands[];
