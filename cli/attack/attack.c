@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The order of an attack: see attack.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attack/attack.h"
@@ -89,11 +92,20 @@ enum attacker_phase {
 	ATTACKER_PHASES,
 };
 
+/* An attacker, and the attack it is part of. */
+struct party {
+	struct attack *attack;
+	struct phase phase[ATTACKER_PHASES];
+	struct attacker attacker;
+	struct child *child;	/* the scenario's */
+};
+
 /* In memory that all processes of the scenario share. */
 struct attack {
 	const struct technique *technique;	/* NULL: there is no attacker */
-	struct phase phase[ATTACKER_PHASES];
-	struct attacker attacker;
+	unsigned int nr;			/* attackers */
+	struct party party[ATTACK_MAX_ATTACKERS];
+	char cgroup[64];			/* "": none */
 	struct victim victim;
 	struct bystander bystander;
 };
@@ -102,12 +114,13 @@ struct attack {
 
 static void attacker_main(struct run *r, void *arg)
 {
-	struct attack *k = arg;
-	struct attacker *a = &k->attacker;
-	const struct technique *t = k->technique;
+	struct party *p = arg;
+	struct attacker *a = &p->attacker;
+	const struct victim *v = &p->attack->victim;
+	const struct technique *t = p->attack->technique;
 
 	for (int phase = 0; phase < ATTACKER_PHASES; phase++) {
-		phase_wait(r, &k->phase[phase]);
+		phase_wait(r, &p->phase[phase]);
 		switch (phase) {
 		case ATTACKER_PLACE:
 			t->place(r, a);
@@ -116,9 +129,8 @@ static void attacker_main(struct run *r, void *arg)
 			a->held = t->hold(r, a);
 			break;
 		case ATTACKER_HOLD_SHARED:
-			for (unsigned int i = 0; i < k->victim.n[VICTIM_SHARED]; i++)
-				t->hold_shared(r, a,
-					       page_at(k->victim.page[VICTIM_SHARED][i].addr));
+			for (unsigned int i = 0; i < v->n[VICTIM_SHARED] && a->shared; i++)
+				t->hold_shared(r, a, page_at(v->page[VICTIM_SHARED][i].addr));
 			break;
 		case ATTACKER_RELEASE:
 			t->release(r, a);
@@ -127,8 +139,143 @@ static void attacker_main(struct run *r, void *arg)
 			place_check(a);
 			break;
 		}
-		gate_open(k->phase[phase].done);
+		gate_open(p->phase[phase].done);
 	}
+}
+
+/* All attackers, one after the other, if it is a question of who gets memory. */
+static void attackers_do(struct run *r, struct attack *k, enum attacker_phase phase,
+			 const char *what)
+{
+	for (unsigned int i = 0; i < k->nr; i++)
+		phase_do(r, &k->party[i].phase[phase], k->party[i].child, &k->technique->role,
+			 what);
+}
+
+/* Where they have their memory, or what they hold. */
+static struct blocks attackers_blocks(struct run *r, const struct attack *k, bool held)
+{
+	struct blocks b = blocks_new(r);
+
+	for (unsigned int i = 0; i < k->nr; i++) {
+		const struct party *p = &k->party[i];
+		pid_t pid = role_pid(p->child);
+
+		if (held)
+			blocks_add_held(r, k->technique, &p->attacker, pid, &b);
+		else
+			blocks_add_memory(r, &p->attacker, pid, &b);
+	}
+	return b;
+}
+
+static bool all_held(const struct attack *k)
+{
+	for (unsigned int i = 0; i < k->nr; i++)
+		if (k->party[i].attacker.held != k->party[i].attacker.pages)
+			return false;
+	return true;
+}
+
+/* ---- Where it attacks from ----------------------------------------------------- */
+
+static void write_number(struct run *r, const char *dir, const char *name, uint64_t value)
+{
+	char path[128], text[32];
+	int fd, n = snprintf(text, sizeof(text), "%" PRIu64, value);
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		bail_errno(r, "%s", path);
+	close(fd);
+}
+
+/* A memory cgroup for the attackers; it is empty, and goes, after the attack. */
+static void cgroup_new(struct run *r, struct attack *k, uint64_t high)
+{
+	static const char top[] = "/sys/fs/cgroup";
+	int fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		skip(r, "there is no cgroup2 at %s", top);
+	if (write(fd, "+memory", 7) != 7)
+		skip(r, "there are no memory cgroups here: %s", strerror(errno));
+	close(fd);
+	snprintf(k->cgroup, sizeof(k->cgroup), "%s/attack-%d", top, getpid());
+	if (mkdir(k->cgroup, 0755))
+		bail_errno(r, "%s", k->cgroup);
+	write_number(r, k->cgroup, "memory.high", high);
+}
+
+/* A file that anybody may read and nobody else than root write. */
+static int file_of_root(struct run *r, size_t pages)
+{
+	int fd = memfd_create("root's", MFD_CLOEXEC), read_only;
+	char path[64];
+
+	if (fd < 0 || ftruncate(fd, (off_t)(pages * page_size())) || fchmod(fd, 0444))
+		bail_errno(r, "memfd_create");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	read_only = open(path, O_RDONLY | O_CLOEXEC);
+	if (read_only < 0)
+		bail_errno(r, "%s", path);
+	close(fd);
+	return read_only;
+}
+
+static void attackers_new(struct run *r, struct attack *k, const struct technique *t)
+{
+	k->technique = t;
+	k->nr = t->attackers ? t->attackers : 1;
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct party *p = &k->party[i];
+
+		p->attack = k;
+		phases_new(r, p->phase, ATTACKER_PHASES);
+		p->attacker = (struct attacker){
+			.number = i, .seed = k->victim.seed + i, .fd = -1, .shared_fd = -1,
+			.want = param_u64(r, "hold") / k->nr, .max_pages = t->max_pages / k->nr,
+		};
+		if (t->root_file)
+			p->attacker.fd = file_of_root(r, t->max_pages);
+	}
+	if (t->memory_high)
+		cgroup_new(r, k, t->memory_high);
+}
+
+static void attackers_start(struct run *r, struct attack *k)
+{
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct party *p = &k->party[i];
+
+		p->child = role_spawn(r, &k->technique->role, attacker_main, p);
+		if (*k->cgroup)
+			write_number(r, k->cgroup, "cgroup.procs", (uint64_t)role_pid(p->child));
+	}
+}
+
+/* Whether all have ended as they should. */
+static bool attackers_end(struct run *r, struct attack *k, const struct mode *m)
+{
+	uint64_t damaged = 0;
+	bool ended = true, have_data = false;
+
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct party *p = &k->party[i];
+
+		gate_open(p->phase[ATTACKER_CHECK].begin);
+		ended &= expect_role_done(r, p->child, PATIENCE_MS);
+		damaged += p->attacker.damaged;
+		have_data |= p->attacker.pages != 0;
+	}
+	if (have_data)
+		expect_eq_u64(r, damaged, 0, "%s: the attacker's own data is intact", m->text);
+	/* Its processes are gone a little later. */
+	if (*k->cgroup)
+		expect(r, eventually(RELEASE_MS, !rmdir(k->cgroup)),
+		       "%s: nothing of the attacker is left in its cgroup", m->text);
+	return ended;
 }
 
 /* ---- The scenario ------------------------------------------------------------ */
@@ -193,8 +340,6 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 	struct attack *k = shared_alloc(r, sizeof(*k));
 	struct victim *v = &k->victim;
 
-	k->technique = t;
-	phases_new(r, k->phase, ATTACKER_PHASES);
 	phases_new(r, v->phase, VICTIM_PHASES);
 	v->seed = mix64(run_seed(r));
 	v->memory_max = memory_now(r).total / page_size();
@@ -203,13 +348,8 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 		v->memory_first = v->memory_max;
 	v->memory_wanted = v->memory_first;
 	choose_ways(r, v);
-	k->attacker.seed = v->seed;
-	k->attacker.fd = -1;
-	k->attacker.shared_fd = -1;
-	if (t) {
-		k->attacker.want = param_u64(r, "hold");
-		k->attacker.max_pages = t->max_pages;
-	}
+	if (t)
+		attackers_new(r, k, t);
 	set_switches(r, m);
 	return k;
 }
@@ -217,7 +357,7 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 /* Pages are put there when it is known which blocks are held. */
 static void share_memory(struct run *r, struct attack *k)
 {
-	struct attacker *a = &k->attacker;
+	struct attacker *a = &k->party[0].attacker;
 	size_t size = k->victim.memory_max * page_size();
 
 	a->shared_fd = memfd_create("shared", MFD_CLOEXEC);
@@ -228,11 +368,15 @@ static void share_memory(struct run *r, struct attack *k)
 
 static void attack_free(struct attack *k)
 {
-	struct attacker *a = &k->attacker;
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct attacker *a = &k->party[i].attacker;
 
-	if (a->shared) {
-		munmap(a->shared, k->victim.memory_max * page_size());
-		close(a->shared_fd);
+		if (a->shared) {
+			munmap(a->shared, k->victim.memory_max * page_size());
+			close(a->shared_fd);
+		}
+		if (k->technique->root_file)
+			close(a->fd);
 	}
 	munmap(k, sizeof(*k));
 }
@@ -434,14 +578,13 @@ static void run_baseline(struct run *r)
 	attack_free(k);
 }
 
-static bool nothing_held(struct run *r, const struct attack *k, const struct blocks *held,
-			 pid_t pid)
+static bool nothing_held(struct run *r, const struct attack *k, const struct blocks *held)
 {
 	struct blocks now;
 
 	if (!k->technique->is_held)
 		return !blocks_pinned(r, held);
-	now = held_now(r, k->technique, &k->attacker, pid);
+	now = attackers_blocks(r, k, true);
 	blocks_free(&now);
 	return now.pages <= k->technique->strays;
 }
@@ -477,52 +620,46 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	enum attack_effect effect = attack_effect_in(t, mode);
 	struct expected want = expected_in(m, effect);
 	struct attack *k = attack_new(r, m, t);
+	struct attacker *first = &k->party[0].attacker;
 	struct blocks placed = { .map = NULL }, held;
-	const struct role *role = &t->role;
 	struct state_summary before;
-	struct child *c, *vc, *b;
+	struct child *vc, *b;
 	bool done, released, recovered;
 
 	/* Where the victim does not fail anyhow. */
 	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
 		share_memory(r, k);
 	b = bystander_start(r, &k->bystander);
-	c = role_spawn(r, role, attacker_main, k);
-	phase_do(r, &k->phase[ATTACKER_PLACE], c, role, "filled memory");
+	attackers_start(r, k);
+	attackers_do(r, k, ATTACKER_PLACE, "filled memory");
 	if (!t->is_held) {
-		placed = held_now(r, t, &k->attacker, role_pid(c));
+		placed = attackers_blocks(r, k, false);
 		require(r, placed.pages, "%s: the attacker has pages in tag storage", m->text);
 	}
 	before = summary_now(r);
-	phase_do(r, &k->phase[ATTACKER_HOLD], c, role, "held its pages");
-	held = held_now(r, t, &k->attacker, role_pid(c));
-	judge_held(r, m, t, &k->attacker, effect, &placed, &held, &before);
+	attackers_do(r, k, ATTACKER_HOLD, "held its pages");
+	held = attackers_blocks(r, k, true);
+	judge_held(r, m, t, all_held(k), effect, &placed, &held, &before);
 
-	if (k->attacker.shared) {
-		choose_shared(r, &k->victim, &k->attacker, &held);
-		phase_do(r, &k->phase[ATTACKER_HOLD_SHARED], c, role, "held the shared pages");
+	if (first->shared)
+		choose_shared(r, &k->victim, first, &held);
+	attackers_do(r, k, ATTACKER_HOLD_SHARED, "held the shared pages");
+	if (first->shared)
 		choose_shared_again(r, &k->victim, &held);
-	} else {
-		phase_do(r, &k->phase[ATTACKER_HOLD_SHARED], c, role, "gone on");
-	}
 	vc = role_spawn(r, &victim_role, victim_main, &k->victim);
 	bystander_count(&k->bystander);
 	done = run_victim(r, m, k, vc, &held, &want);
 	judge_bystander(r, m, bystander_end(r, &k->bystander, b));
-	phase_do(r, &k->phase[ATTACKER_RELEASE], c, role, "released what it held");
+	attackers_do(r, k, ATTACKER_RELEASE, "released what it held");
 	recovered = retry_victim(r, m, k, vc, done);
-	if (k->attacker.shared)
+	if (first->shared)
 		expect_eq_u64(r, k->victim.n[VICTIM_SHARED], SHARED_PAGES,
 			      "%s: the worst case, data page and tag storage both held, was seen",
 			      m->text);
-	released = eventually(RELEASE_MS, nothing_held(r, k, &held, role_pid(c)));
+	released = eventually(RELEASE_MS, nothing_held(r, k, &held));
 	expect(r, released, "%s: nothing in tag storage stays held", m->text);
-	gate_open(k->phase[ATTACKER_CHECK].begin);
-	recovered &= expect_role_done(r, c, PATIENCE_MS);
+	recovered &= attackers_end(r, k, m);
 	measure_mode(r, m, "recovered", "1", recovered && released);
-	if (k->attacker.pages)
-		expect_eq_u64(r, k->attacker.damaged, 0, "%s: the attacker's own data is intact",
-			      m->text);
 	blocks_free(&placed);
 	blocks_free(&held);
 	attack_free(k);
@@ -546,10 +683,10 @@ void attack_run(struct run *r, const struct technique *t)
 	run_baseline(r);
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {
 		const char *text = t->mode[mode].step;
+		bool all = t->mode[mode].effect != NOT_TRIED && !strcmp(wanted, "all");
 
 		if (attack_effect_in(t, mode) == NOT_TRIED ||
-		    (strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name) &&
-		     (strcmp(wanted, "all") || !text)))
+		    (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name)))
 			continue;
 		step(r, "%s", text ? text : mode_steps[mode]);
 		run_mode(r, t, (enum attack_mode)mode);

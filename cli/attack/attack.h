@@ -41,14 +41,16 @@ enum attack_effect {
  * of the attacker's process.
  */
 struct attacker {
+	unsigned int number;	/* of this attacker; there may be several */
 	char *memory;		/* what place() has populated, if it is mapped ... */
 	size_t pages;		/* ... and how much; else 0 */
 	size_t want;		/* parameter "hold": pages of tag storage to go for */
 	size_t max_pages;	/* place() populates no more; as in struct technique */
-	int fd;			/* of place_memfd() */
+	int fd;			/* of place_memfd(), and for place_file() */
 	char *shared;		/* memory shared with the victim, a mapping of ... */
 	int shared_fd;		/* ... this memfd; -1: there is none */
-	uint64_t seed;		/* of the data in memory */
+	bool read_only;		/* memory is: it holds zeroes, else ... */
+	uint64_t seed;		/* ... data that comes from this */
 	uint64_t held;		/* pages that hold() says it holds */
 	uint64_t damaged;	/* pages of memory whose data has changed */
 };
@@ -73,13 +75,45 @@ struct technique {
 	 * else all pages of tag storage are looked at.
 	 */
 	bool (*is_held)(const struct state_page *page);
+	/* Of a->memory, only pages that look pinned are held: the rest could not be. */
+	bool partly;
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
 	unsigned int strays;	/* is_held() may be wrong for so many pages */
+	unsigned int attackers;	/* so many at once, 0 is 1; they share parameter "hold" */
+	uint64_t memory_high;	/* in a memory cgroup of this size; 0: in none of its own */
+	bool root_file;		/* a->fd is a file of root's that they may read */
 	struct {
 		enum attack_effect effect;
-		const char *step;	/* what happens, for a class */
+		const char *step;	/* what happens, for a class; NULL: as in others */
 	} mode[ATTACK_MODES];
 };
+
+#define ATTACK_MAX_ATTACKERS 8
+
+/* What is expected of get_user_pages() for a short time, of it for a long time, ... */
+#define MODES_PIN                                                              \
+	{                                                                      \
+		[ATTACK_ON] = { MOVED_FIRST, NULL },                           \
+		[ATTACK_PINS_ALLOWED] = { HOLDS_STORAGE, NULL },               \
+		[ATTACK_OFF] = { HOLDS_STORAGE, NULL },                        \
+	}
+#define MODES_LONGTERM                                                         \
+	{                                                                      \
+		[ATTACK_ON] = { HOLDS_NOTHING, NULL },                         \
+		[ATTACK_OFF] = { HOLDS_NOTHING, NULL },                        \
+	}
+/* ... of references that come from elsewhere, and of those that come and go. */
+#define MODES_REFERENCE                                                        \
+	{                                                                      \
+		[ATTACK_ON] = { HOLDS_STORAGE, NULL },                         \
+		[ATTACK_OFF] = { HOLDS_STORAGE, NULL },                        \
+	}
+#define MODES_TRANSIENT                                                        \
+	{                                                                      \
+		[ATTACK_ON] = { MAY_HOLD, NULL },                              \
+		[ATTACK_PINS_ALLOWED] = { MAY_HOLD, NULL },                    \
+		[ATTACK_OFF] = { MAY_HOLD, NULL },                             \
+	}
 
 /* What the attacker needs besides what is its own: for .syscalls of the role. */
 #define ATTACK_SYSCALLS "openat", "read", "close", "madvise", "mmap", "munmap", "memfd_create", \
@@ -127,7 +161,8 @@ void attack_run(struct run *r, const struct technique *t);
 		.min_memory = 400ULL << 20,                                    \
 		.time_limit_s = 900,                                           \
 		/* qsort() asks how much memory there is. */                   \
-		.syscalls = SYSCALLS("mprotect", "sysinfo"),                   \
+		.syscalls = SYSCALLS("mprotect", "sysinfo", "mkdirat",         \
+				     "unlinkat", "fchmod"),                    \
 		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \

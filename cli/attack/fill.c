@@ -2,6 +2,7 @@
 /* Getting pages into tag storage as an ordinary user: see fill.h. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -159,10 +160,23 @@ void fill_free(struct run *r, struct fill *f)
 	f->late = NULL;
 }
 
-static void place(struct run *r, struct attacker *a, int fd)
+static void place_pages(struct run *r, struct attacker *a, char *p, size_t first, size_t n)
 {
-	size_t ps = page_size(), done = 0;
-	char *p = map_memory(r, a->max_pages * ps, MADV_NOHUGEPAGE, fd);
+	size_t ps = page_size();
+
+	if (a->read_only) {
+		if (madvise(p + first * ps, n * ps, MADV_POPULATE_READ))
+			bail_errno(r, "reading %zu pages of a file", n);
+		return;
+	}
+	populate(r, p + first * ps, n * ps);
+	for (size_t i = first; i < first + n; i++)
+		pattern_fill(p + i * ps, ps, a->seed, i);
+}
+
+static void place(struct run *r, struct attacker *a, char *p)
+{
+	size_t done = 0;
 	struct fill f = fill_memory(r);
 	uint64_t before = tag_storage_free(r);
 
@@ -182,9 +196,7 @@ static void place(struct run *r, struct attacker *a, int fd)
 			n = left / 2 > MIN_PAGES ? left / 2 : MIN_PAGES;
 		if (n > a->max_pages - done)
 			n = a->max_pages - done;
-		populate(r, p + done * ps, n * ps);
-		for (size_t i = done; i < done + n; i++)
-			pattern_fill(p + i * ps, ps, a->seed, i);
+		place_pages(r, a, p, done, n);
 		done += n;
 	}
 	fill_free(r, &f);
@@ -195,7 +207,7 @@ static void place(struct run *r, struct attacker *a, int fd)
 
 void place_anonymous(struct run *r, struct attacker *a)
 {
-	place(r, a, -1);
+	place(r, a, map_memory(r, a->max_pages * page_size(), MADV_NOHUGEPAGE, -1));
 }
 
 void place_memfd(struct run *r, struct attacker *a)
@@ -203,7 +215,17 @@ void place_memfd(struct run *r, struct attacker *a)
 	a->fd = memfd_create("attacker", MFD_CLOEXEC);
 	if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->max_pages * page_size())))
 		bail_errno(r, "memfd_create");
-	place(r, a, a->fd);
+	place(r, a, map_memory(r, a->max_pages * page_size(), MADV_NOHUGEPAGE, a->fd));
+}
+
+void place_file(struct run *r, struct attacker *a)
+{
+	char *p = mmap(NULL, a->max_pages * page_size(), PROT_READ, MAP_SHARED, a->fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of a file");
+	a->read_only = true;
+	place(r, a, p);
 }
 
 void place_check(struct attacker *a)
@@ -211,6 +233,10 @@ void place_check(struct attacker *a)
 	size_t ps = page_size();
 
 	a->damaged = 0;
-	for (size_t i = 0; i < a->pages; i++)
-		a->damaged += !!pattern_check(a->memory + i * ps, ps, a->seed, i).count;
+	for (size_t i = 0; i < a->pages; i++) {
+		const char *p = a->memory + i * ps;
+
+		a->damaged += a->read_only ? *p || memcmp(p, p + 1, ps - 1) :
+					     pattern_check(p, ps, a->seed, i).count != 0;
+	}
 }

@@ -45,9 +45,12 @@ struct counted {
 	size_t nr_causes;
 };
 
-/* What placing and holding came to; before: the counters before it held anything. */
+/*
+ * What placing and holding came to; all: each attacker holds all its pages; before: the
+ * counters before it held anything.
+ */
 void judge_held(struct run *r, const struct mode *m, const struct technique *t,
-		const struct attacker *a, enum attack_effect effect, const struct blocks *placed,
+		bool all, enum attack_effect effect, const struct blocks *placed,
 		const struct blocks *held, const struct state_summary *before);
 
 /*
