@@ -19,6 +19,8 @@
 
 /* Longest time, beyond what its faults may take, without progress of a healthy victim. */
 #define STUCK_MS 30000
+/* Where nothing is sure to be held: so many blocks are worth the search. */
+#define MIN_HELD 64
 /* Until nothing is held any more after the attacker has let go. */
 #define RELEASE_MS 10000
 
@@ -517,7 +519,8 @@ static bool run_victim(struct run *r, const struct mode *m, struct attack *k, st
 	bool done;
 
 	phase_await(r, &v->phase[VICTIM_FILL], c, &victim_role, "filled its memory");
-	if (held && held->blocks)
+	/* A few that come and go are nowhere to be found. */
+	if (held && held->blocks > (want->held ? 0 : MIN_HELD))
 		choose_held(r, v, held, c, per_way);
 	else
 		choose_any(r, v, role_pid(c), per_way);

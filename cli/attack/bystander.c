@@ -5,6 +5,9 @@
 #include "attack/bystander.h"
 #include "attack/fill.h"
 
+#define BYSTANDER_LEAST 200
+#define BYSTANDER_MS 2000
+
 static void bystander_main(struct run *r, void *arg)
 {
 	struct bystander *b = arg;
@@ -43,6 +46,8 @@ void bystander_count(struct bystander *b)
 
 struct latency bystander_end(struct run *r, struct bystander *b, struct child *c)
 {
+	/* Enough for a percentile, if it gets to run at all. */
+	eventually(BYSTANDER_MS, __atomic_load_n(&b->n, __ATOMIC_RELAXED) >= BYSTANDER_LEAST);
 	gate_open(b->stop);
 	expect_role_done(r, c, PATIENCE_MS);
 	return latency_of(b->ns, b->n);
