@@ -22,6 +22,8 @@ int stall_fs_open(struct run *r, unsigned int file, int flags);
 void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX]);
 /* How many reads and writes it has been asked for; none of them is answered. */
 unsigned int stall_fs_requests(void);
+/* Wait until it has been asked for n. */
+void stall_fs_await(struct run *r, unsigned int n);
 /* How many may be in the queue before whoever asks for one more has to wait. */
 unsigned int stall_fs_max_requests(struct run *r);
 /*
