@@ -226,6 +226,17 @@ static int file_of_root(struct run *r, size_t pages)
 	return read_only;
 }
 
+static int device_open(struct run *r, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV))
+		skip(r, "there is no %s here", path);
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	return fd;
+}
+
 static void attackers_new(struct run *r, struct attack *k, const struct technique *t)
 {
 	k->technique = t;
@@ -241,6 +252,8 @@ static void attackers_new(struct run *r, struct attack *k, const struct techniqu
 		};
 		if (t->root_file)
 			p->attacker.fd = file_of_root(r, t->max_pages);
+		if (t->device)
+			p->attacker.device = device_open(r, t->device);
 	}
 	if (t->memory_high)
 		cgroup_new(r, k, t->memory_high);
@@ -379,6 +392,8 @@ static void attack_free(struct attack *k)
 		}
 		if (k->technique->root_file)
 			close(a->fd);
+		if (k->technique->device)
+			close(a->device);
 	}
 	munmap(k, sizeof(*k));
 }
@@ -486,7 +501,8 @@ static bool count_victim(struct run *r, const struct mode *m, struct victim *v, 
 }
 
 /* Which ways cannot be tried, and why. */
-static void tell_skipped(struct run *r, const struct mode *m, const struct victim *v)
+static void tell_skipped(struct run *r, const struct mode *m, const struct technique *t,
+			 const struct victim *v)
 {
 	const char *all = param_str(r, "victims");
 
@@ -496,7 +512,7 @@ static void tell_skipped(struct run *r, const struct mode *m, const struct victi
 
 		/* What is shared with the attacker is not for all techniques and modes. */
 		if (v->n[way] || kind->source == FROM_SHARED ||
-		    (strcmp(all, "all") && !strstr(all, kind->name)))
+		    (t && t->unproven) || (strcmp(all, "all") && !strstr(all, kind->name)))
 			continue;
 		if (way == VICTIM_SWAPIN)
 			why = v->wants[way] ? "no page was swapped out" : "no swap is on";
@@ -537,7 +553,7 @@ static bool run_victim(struct run *r, const struct mode *m, struct attack *k, st
 		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY &&
 			   i != VICTIM_SWAPIN && !v->n[i];
 	}
-	tell_skipped(r, m, v);
+	tell_skipped(r, m, k->technique, v);
 	require(r, !missing,
 		"%s: the victim has pages whose tags belong where the attacker's data is or was",
 		m->text);
@@ -617,6 +633,20 @@ static struct expected expected_in(const struct mode *m, enum attack_effect effe
 	return want;
 }
 
+/* Those that would wait for ever. */
+static void leave_out(struct run *r, const struct mode *m, struct victim *v,
+		      const struct expected *want, const char *why)
+{
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		if (want->fails[way] == FAILS_NOT || !v->wants[way])
+			continue;
+		v->wants[way] = false;
+		if (victim_kinds[way].source != FROM_SHARED)
+			skip_result(r, why, "%s, %s: every access ends in time", m->text,
+				    victim_kinds[way].name);
+	}
+}
+
 static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)
 {
 	const struct mode *m = &attack_modes[mode];
@@ -629,6 +659,8 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	struct child *vc, *b;
 	bool done, released, recovered;
 
+	if (t->unproven)
+		leave_out(r, m, &k->victim, &want, t->unproven);
 	/* Where the victim does not fail anyhow. */
 	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
 		share_memory(r, k);

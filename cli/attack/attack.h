@@ -47,6 +47,7 @@ struct attacker {
 	size_t want;		/* parameter "hold": pages of tag storage to go for */
 	size_t max_pages;	/* place() populates no more; as in struct technique */
 	int fd;			/* of place_memfd(), and for place_file() */
+	int device;		/* as in struct technique, opened */
 	char *shared;		/* memory shared with the victim, a mapping of ... */
 	int shared_fd;		/* ... this memfd; -1: there is none */
 	bool read_only;		/* memory is: it holds zeroes, else ... */
@@ -79,9 +80,15 @@ struct technique {
 	bool partly;
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
 	unsigned int strays;	/* is_held() may be wrong for so many pages */
+	/*
+	 * The kernel never takes these pages for held, so that a fault which finds no other
+	 * way does not end: victims that may fail are left out. NULL: not so.
+	 */
+	const char *unproven;
 	unsigned int attackers;	/* so many at once, 0 is 1; they share parameter "hold" */
 	uint64_t memory_high;	/* in a memory cgroup of this size; 0: in none of its own */
 	bool root_file;		/* a->fd is a file of root's that they may read */
+	const char *device;	/* they have been given access to it; NULL: to none */
 	struct {
 		enum attack_effect effect;
 		const char *step;	/* what happens, for a class; NULL: as in others */

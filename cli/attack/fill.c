@@ -8,6 +8,7 @@
 
 #include "attack/attack.h"
 #include "attack/fill.h"
+#include "attack/pipes.h"
 #include "scenario/memory.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -15,6 +16,10 @@
 /* Between two looks at how full memory is, in pages. */
 #define MIN_PAGES 32
 #define MAX_PAGES 1024
+
+/* In pages; both are more than the allocator's counters lag behind. */
+#define EDGE_UNMOVABLE 768
+#define EDGE_STEP 32
 
 /*
  * What may still be taken, in bytes. More is kept free than the kernel needs: the OOM
@@ -151,6 +156,19 @@ void fill_more(struct run *r, struct fill *f)
 	go_on(r, f, 4 * MIB);
 }
 
+void fill_to_edge(struct run *r, struct fill *f)
+{
+	uint64_t before = tag_storage_free(r);
+	size_t step = EDGE_STEP * page_size();
+
+	pipes_fill(r, EDGE_UNMOVABLE);
+	while (tag_storage_free(r) + EDGE_STEP > before && room_pages(r) &&
+	       f->late_done + step <= f->late_size) {
+		populate(r, f->late + f->late_done, step);
+		f->late_done += step;
+	}
+}
+
 void fill_free(struct run *r, struct fill *f)
 {
 	if ((f->bulk && munmap(f->bulk, f->bulk_size)) ||
@@ -212,7 +230,7 @@ void place_anonymous(struct run *r, struct attacker *a)
 
 void place_memfd(struct run *r, struct attacker *a)
 {
-	a->fd = memfd_create("attacker", MFD_CLOEXEC);
+	a->fd = memfd_create("attacker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->max_pages * page_size())))
 		bail_errno(r, "memfd_create");
 	place(r, a, map_memory(r, a->max_pages * page_size(), MADV_NOHUGEPAGE, a->fd));

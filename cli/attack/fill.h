@@ -29,6 +29,14 @@ struct fill fill_memory(struct run *r);
 /* Take more, if the allocator does not serve from tag storage any more. */
 void fill_more(struct run *r, struct fill *f);
 void fill_free(struct run *r, struct fill *f);
+/*
+ * For who then allocates only some dozens of pages, one by one: they all come from tag storage,
+ * as the allocator is made to prefer it by far, and no others are left on this processor's
+ * list. The caller, and threads of its, are to run on one processor. Takes pipes
+ * (pipes.h); FILL_EDGE_SYSCALLS.
+ */
+void fill_to_edge(struct run *r, struct fill *f);
+#define FILL_EDGE_SYSCALLS PIPES_SYSCALLS, "sched_setaffinity", "getcpu"
 
 /*
  * Fill memory, populate pages until a->want of them lie in tag storage, but not more than

@@ -36,6 +36,26 @@ void pipes_drop(void)
 	close(pipes[nr_pipes][1]);
 }
 
+void pipes_fill(struct run *r, size_t pages)
+{
+	static char data[65536];
+	const int *p = NULL;
+
+	for (size_t done = 0; done < pages && room_pages(r);) {
+		ssize_t n = p ? write(p[1], data, sizeof(data)) : -1;
+
+		if (p && n < 0 && errno != EAGAIN)
+			bail_errno(r, "writing to a pipe");
+		if (n > 0) {
+			done += (size_t)n / page_size();
+			continue;
+		}
+		p = pipes_add(r);
+		if (!p)
+			break;
+	}
+}
+
 void pipes_release(struct run *r, struct attacker *a)
 {
 	(void)r;

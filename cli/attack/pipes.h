@@ -14,6 +14,12 @@ const int *pipes_add(struct run *r);
 const int *pipes_last(void);
 /* Close the last one. */
 void pipes_drop(void);
+/*
+ * Take so many pages, or what there is room for, in new pipes: memory that tag storage is not
+ * for. When memory is full the page allocator then serves about as many movable pages from
+ * tag storage.
+ */
+void pipes_fill(struct run *r, size_t pages);
 /* The release of a technique: close all. */
 void pipes_release(struct run *r, struct attacker *a);
 

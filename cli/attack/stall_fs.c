@@ -250,6 +250,50 @@ void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg)
 	stall_fs_await(r, before + 1);
 }
 
+void stall_fs_one_processor(struct run *r)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		bail_errno(r, "sched_setaffinity");
+}
+
+struct parked {
+	void *(*fn)(void *arg);
+	void *arg;
+	struct gate *gate;
+};
+
+static void *park(void *arg)
+{
+	struct parked *p = arg;
+
+	while (!gate_wait(p->gate, PATIENCE_MS))
+		;
+	return p->fn(p->arg);
+}
+
+struct parked *stall_fs_park(struct run *r, void *(*fn)(void *arg), void *arg)
+{
+	struct parked *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		bail(r, "out of memory");
+	*p = (struct parked){ .fn = fn, .arg = arg, .gate = gate_new(r) };
+	thread(r, park, p);
+	return p;
+}
+
+void stall_fs_unpark(struct run *r, struct parked *p)
+{
+	unsigned int before = stall_fs_requests();
+
+	gate_open(p->gate);
+	stall_fs_await(r, before + 1);
+}
+
 void stall_fs_release(struct run *r, struct attacker *a)
 {
 	(void)a;
