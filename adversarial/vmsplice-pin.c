@@ -107,9 +107,13 @@ static unsigned int huge;
 static void place_huge(struct run *r, struct attacker *a)
 {
 	size_t size = MAX_HUGE * HUGE_SIZE;
-	struct fill f = fill_memory(r);
-	char *p = map_memory(r, size + HUGE_SIZE, MADV_HUGEPAGE, -1);
+	struct fill f;
+	char *p;
 
+	if (!huge_pages_here())
+		skip(r, "there are no transparent huge pages here");
+	f = fill_memory(r);
+	p = map_memory(r, size + HUGE_SIZE, MADV_HUGEPAGE, -1);
 	p += -(uintptr_t)p & (HUGE_SIZE - 1);
 	for (; huge < MAX_HUGE && room_pages(r) * 4 > HUGE_SIZE / page_size(); huge++)
 		populate(r, p + huge * HUGE_SIZE, HUGE_SIZE);

@@ -295,20 +295,6 @@ static bool attackers_end(struct run *r, struct attack *k, const struct mode *m)
 
 /* ---- The scenario ------------------------------------------------------------ */
 
-/* Where there is little memory the kernel has none. */
-static bool huge_pages_here(void)
-{
-	char text[64] = "";
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-
-	if (!f)
-		return false;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	fclose(f);
-	return *text && !strstr(text, "[never]");
-}
-
 /* Those of parameter "victims", and what cannot be had here. */
 static void choose_ways(struct run *r, struct victim *v)
 {

@@ -169,7 +169,8 @@ void attack_run(struct run *r, const struct technique *t);
 		.time_limit_s = 900,                                           \
 		/* qsort() asks how much memory there is. */                   \
 		.syscalls = SYSCALLS("mprotect", "sysinfo", "mkdirat",         \
-				     "unlinkat", "fchmod"),                    \
+				     "unlinkat", "fchmod", "getdents64",       \
+				     "readlinkat", "fcntl"),                   \
 		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \

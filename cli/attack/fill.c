@@ -2,6 +2,7 @@
 /* Getting pages into tag storage as an ordinary user: see fill.h. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -66,6 +67,19 @@ size_t room_pages(struct run *r)
 uint64_t tag_storage_free(struct run *r)
 {
 	return memory_now(r).cma_free / page_size();
+}
+
+bool huge_pages_here(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return *text && !strstr(text, "[never]");
 }
 
 char *map_memory(struct run *r, size_t size, int advice, int fd)

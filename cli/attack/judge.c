@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attack/explain.h"
 #include "attack/judge.h"
 
 /*
@@ -151,6 +152,23 @@ static void judge_pages(struct run *r, const struct mode *m, const struct victim
 		      victim_kinds[way].name);
 }
 
+/* The first page that failed, if that should not be, or it is asked for. */
+static void explain_way(struct run *r, const struct mode *m, const struct victim *v,
+			enum victim_way way, enum failing fails, pid_t pid)
+{
+	char who[64];
+
+	if (fails != FAILS_NOT && !param_bool(r, "explain"))
+		return;
+	for (unsigned int i = 0; i < v->n[way]; i++) {
+		if (!v->page[way][i].signal)
+			continue;
+		snprintf(who, sizeof(who), "%s, %s", m->text, victim_kinds[way].name);
+		explain_failure(r, who, pid, page_at(v->page[way][i].addr));
+		return;
+	}
+}
+
 static void judge_way(struct run *r, const struct mode *m, const struct victim *v,
 		      enum victim_way way, enum failing fails, pid_t pid,
 		      const struct counted *c)
@@ -173,6 +191,7 @@ static void judge_way(struct run *r, const struct mode *m, const struct victim *
 	else if (fails == FAILS_NOT)
 		expect_eq_u64(r, t.signals, 0, "%s, %s: the victim gets all its tagged memory",
 			      m->text, name);
+	explain_way(r, m, v, way, fails, pid);
 	if (t.signals == t.done)
 		return;
 	judge_pages(r, m, v, way, pid);
