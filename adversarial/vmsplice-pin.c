@@ -219,6 +219,7 @@ static struct storm {
 	char *memory;
 	size_t pages;
 	int pipe[2];
+	int rounds;		/* how often all of the memory was pinned */
 } storms[STORM_THREADS];
 static int storm_ends;
 
@@ -238,6 +239,8 @@ static void *storm(void *arg)
 		bytes = vmsplice(s->pipe[1], iov, n, SPLICE_F_NONBLOCK);
 		if (bytes > 0 && read(s->pipe[0], drain, (size_t)bytes) != bytes)
 			abort();
+		if (at + n == s->pages)
+			__atomic_add_fetch(&s->rounds, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
 }
@@ -250,11 +253,18 @@ static size_t hold_storm(struct run *r, struct attacker *a)
 
 		s->pages = a->pages / STORM_THREADS;
 		s->memory = a->memory + i * s->pages * page_size();
+		/* The last one has the rest. */
+		if (i == STORM_THREADS - 1)
+			s->pages = a->pages - i * s->pages;
 		memcpy(s->pipe, p, sizeof(s->pipe));
 		errno = pthread_create(&s->thread, NULL, storm, s);
 		if (errno)
 			bail_errno(r, "pthread_create");
 	}
+	for (size_t i = 0; i < STORM_THREADS; i++)
+		if (!eventually(PATIENCE_MS,
+				__atomic_load_n(&storms[i].rounds, __ATOMIC_ACQUIRE)))
+			bail(r, "the storm does not get on");
 	return a->pages;
 }
 
@@ -416,7 +426,11 @@ static const struct technique pin_storm = {
 	.place = place_anonymous,
 	.hold = hold_storm,
 	.release = release_storm,
-	.mode = MODES_TRANSIENT,
+	.mode = {
+		[ATTACK_ON] = { MOVED_FIRST, NULL },
+		[ATTACK_PINS_ALLOWED] = { MAY_HOLD, NULL },
+		[ATTACK_OFF] = { MAY_HOLD, NULL },
+	},
 };
 
 ADVERSARY(pin_storm,

@@ -33,7 +33,7 @@ static const char help[] =
 	"Examples:\n"
 	"  tagscope attack splice-pin\n"
 	"  tagscope attack --explain --mitigations off --victims mmap,cow vmsplice-pin\n"
-	"  tagscope attack --matrix --json\n";
+	"  tagscope attack --matrix --json splice-pin\n";
 
 struct attack_options {
 	const char *mitigations, *victims;

@@ -36,6 +36,9 @@ wrong "--seed wants a number" run --seed x passes
 wrong "--time-limit wants seconds" run --time-limit 0 passes
 wrong "no scenario fits" suite 'nosuch*'
 wrong "no scenario has a parameter 'x'" suite --matrix x=1
+wrong "no scenario 'nosuch'" attack nosuch
+wrong "is no adversary" attack passes
+wrong "not both" attack --json --markdown
 wrong "--kind is" list --kind friendly
 wrong "go together" state --pid 1
 wrong "--blocks wants" state --blocks x
@@ -44,7 +47,7 @@ wrong "there is: bash" completion fish
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch state doctor completion; do
+for c in list describe run suite attack watch state doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"
