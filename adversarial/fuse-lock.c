@@ -169,6 +169,7 @@ static const struct technique fuse_partial = {
 	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
+	.chance = true,
 	.mode = MODES_REFERENCE,
 };
 
