@@ -661,7 +661,7 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	attackers_do(r, k, ATTACKER_HOLD, "held its pages");
 	held = attackers_blocks(r, k, true);
 	judge_held(r, m, t, all_held(k), effect, &placed, &held, &before);
-	if (t->chance && !held.pages)
+	if (t->chance && held.blocks < CHANCE_LEAST)
 		want = (struct expected){ .held = false };
 
 	if (first->shared)
