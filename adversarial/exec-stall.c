@@ -105,6 +105,7 @@ static const struct technique exec_stall = {
 		 * The copy asks get_user_pages() for each page, so that move_before_pin may
 		 * move it while it still can be; whether it does is no promise.
 		 */
+		[ATTACK_ON] = { MAY_HOLD, NULL },
 		[ATTACK_PINS_ALLOWED] = {
 			HOLDS_STORAGE,
 			"The attacker calls execve with megabytes of arguments for a file of its own file system, with memory so full that the arguments are copied to pages in tag storage. The file is never read, and meanwhile the kernel cannot move these pages, though nothing holds them. The victim gets its tagged memory elsewhere.",
@@ -125,5 +126,5 @@ ADVERSARY(exec_stall,
 		"move the whole stack itself. A file in a FUSE file system of the same ordinary user need not "
 		"ever be read. The pages have no more references than others, so a look at reference counts "
 		"does not show that they cannot be moved; only the attempt does.",
-	  .params = ATTACK_PARAMS("all|pins-allowed|off", "1024", 256, 4000),
+	  .params = ATTACK_PARAMS("1024", 256, 4000),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

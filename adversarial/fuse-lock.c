@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "attack/attack.h"
+#include "attack/pipes.h"
 #include "attack/stall_fs.h"
 
 /* Where the other ways to have a page read begin, behind all that is read ahead. */
@@ -85,6 +86,46 @@ static bool is_held(const struct state_page *page)
 	return page->kind[0] == 'f' && page->locked;
 }
 
+/* ---- A part of a page, which is not read before -------------------------------------------- */
+
+#define MAX_PARTS 128
+#define PART 100
+
+static int parts[MAX_PARTS];
+static struct parked *writers[MAX_PARTS];
+
+static void *write_part(void *arg)
+{
+	static const char data[PART];
+
+	/* Fails when the file system is aborted. */
+	if (write(*(int *)arg, data, PART) > 0)
+		abort();
+	return NULL;
+}
+
+/* Each holds one page, of a file of its own: writers of a file exclude one another. */
+static void place_parts(struct run *r, struct attacker *a)
+{
+	struct fill f;
+
+	stall_fs_mount(r);
+	stall_fs_one_processor(r);
+	for (unsigned int i = 0; i < MAX_PARTS; i++) {
+		parts[i] = stall_fs_open(r, i, O_WRONLY);
+		writers[i] = stall_fs_park(r, write_part, &parts[i]);
+	}
+	f = fill_memory(r);
+	fill_to_edge(r, &f);
+	for (; locked < MAX_PARTS && locked < a->want && room_pages(r); locked++)
+		stall_fs_unpark(r, writers[locked]);
+	fill_free(r, &f);
+	pipes_release(r, a);
+	note(r, "has %zu pages written to in part", locked);
+}
+
+/* ---- The techniques ------------------------------------------------------------------------ */
+
 static const struct technique fuse_lock = {
 	.role = {
 		.name = "attacker",
@@ -115,5 +156,29 @@ ADVERSARY(fuse_lock,
 		"be served by a program of the same ordinary user, through FUSE, which need not ever answer. "
 		"A task that needs the tag storage where such a page lies, and waits for the lock, waits in a way "
 		"that cannot be killed. So the kernel must only ever try the lock, and then use other pages.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1536", 256, 65536),
+	  .params = ATTACK_PARAMS("1536", 256, 65536),
+	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+
+static const struct technique fuse_partial = {
+	.role = {
+		.name = "attacker",
+		.summary = "writes parts of pages to its own file system, which never answers",
+		.syscalls = SYSCALLS(ATTACK_SYSCALLS, STALL_FS_SYSCALLS, FILL_EDGE_SYSCALLS),
+	},
+	.place = place_parts,
+	.hold = hold,
+	.release = stall_fs_release,
+	.is_held = is_held,
+	.chance = true,
+	.mode = MODES_REFERENCE,
+};
+
+ADVERSARY(fuse_partial,
+	  .name = "fuse-partial",
+	  .summary = "locks tag storage by writes of parts of pages without an answer",
+	  .explanation =
+		"A write of a part of a page that is not in the page cache does not read the rest: the page stays "
+		"locked until the server has the part, which takes as long as it likes. It is one page for each "
+		"task that writes.",
+	  .params = ATTACK_PARAMS("96", 16, MAX_PARTS),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

@@ -90,5 +90,5 @@ ADVERSARY(fuse_write,
 		"server has a reference to each of them until it is answered; they are neither locked nor marked "
 		"as under write-back, and so look as if they could be moved. A server of an ordinary user need "
 		"not ever answer.",
-	  .params = ATTACK_PARAMS(ATTACK_MODES_ON_OFF, "1024", 256, 6000),
+	  .params = ATTACK_PARAMS("1024", 256, 6000),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

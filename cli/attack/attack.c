@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The order of an attack: see attack.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attack/attack.h"
@@ -15,10 +19,12 @@
 
 /* Longest time, beyond what its faults may take, without progress of a healthy victim. */
 #define STUCK_MS 30000
+/* Where nothing is sure to be held: so many blocks are worth the search. */
+#define MIN_HELD 64
 /* Until nothing is held any more after the attacker has let go. */
 #define RELEASE_MS 10000
 
-static const struct mode baseline = {
+const struct mode attack_baseline = {
 	.prefix = "baseline",
 	.text = "no attack",
 	.move_before_pin = true,
@@ -28,7 +34,7 @@ static const struct mode baseline = {
 };
 
 /* Where what a fault waits for does not come, nobody need wait for long. */
-static const struct mode modes[ATTACK_MODES] = {
+const struct mode attack_modes[ATTACK_MODES] = {
 	[ATTACK_ON] = {
 		.name = "on",
 		.prefix = "on",
@@ -46,12 +52,37 @@ static const struct mode modes[ATTACK_MODES] = {
 		.replace_data_page = true,
 		.fault_wait_ms = 200,
 	},
+	[ATTACK_CHOOSE_OFF] = {
+		.name = "choose-off",
+		.prefix = "choose_off",
+		.text = "no other page chosen",
+		.move_before_pin = true,
+		.replace_data_page = true,
+		.fault_wait_ms = 200,
+	},
+	[ATTACK_REPLACE_OFF] = {
+		.name = "replace-off",
+		.prefix = "replace_off",
+		.text = "no data page replaced",
+		.move_before_pin = true,
+		.choose_other_page = true,
+		.fault_wait_ms = 100,
+	},
 	[ATTACK_OFF] = {
 		.name = "off",
 		.prefix = "off",
 		.text = "all mitigations off",
 		.fault_wait_ms = 100,
 	},
+};
+
+/* What is told of a mode by techniques that have nothing more to tell. */
+static const char *const mode_steps[ATTACK_MODES] = {
+	[ATTACK_ON] = "The attacker holds what it can while all mitigations are on.",
+	[ATTACK_PINS_ALLOWED] = "The same with move_before_pin off: pages are pinned where they are.",
+	[ATTACK_CHOOSE_OFF] = "The same with choose_other_page off: new tagged memory takes any page, and so does what moves; whether these have tag storage is a matter of luck.",
+	[ATTACK_REPLACE_OFF] = "The same with replace_data_page off: data stays where it is, and gets no tags where its tag storage is held.",
+	[ATTACK_OFF] = "The same with all mitigations off: the victim fails where it needs held tag storage.",
 };
 
 enum attacker_phase {
@@ -63,24 +94,35 @@ enum attacker_phase {
 	ATTACKER_PHASES,
 };
 
+/* An attacker, and the attack it is part of. */
+struct party {
+	struct attack *attack;
+	struct phase phase[ATTACKER_PHASES];
+	struct attacker attacker;
+	struct child *child;	/* the scenario's */
+};
+
 /* In memory that all processes of the scenario share. */
 struct attack {
 	const struct technique *technique;	/* NULL: there is no attacker */
-	struct phase phase[ATTACKER_PHASES];
-	struct attacker attacker;
+	unsigned int nr;			/* attackers */
+	struct party party[ATTACK_MAX_ATTACKERS];
+	char cgroup[64];			/* "": none */
 	struct victim victim;
+	struct bystander bystander;
 };
 
 /* ---- The attacker ----------------------------------------------------------- */
 
 static void attacker_main(struct run *r, void *arg)
 {
-	struct attack *k = arg;
-	struct attacker *a = &k->attacker;
-	const struct technique *t = k->technique;
+	struct party *p = arg;
+	struct attacker *a = &p->attacker;
+	const struct victim *v = &p->attack->victim;
+	const struct technique *t = p->attack->technique;
 
 	for (int phase = 0; phase < ATTACKER_PHASES; phase++) {
-		phase_wait(r, &k->phase[phase]);
+		phase_wait(r, &p->phase[phase]);
 		switch (phase) {
 		case ATTACKER_PLACE:
 			t->place(r, a);
@@ -89,9 +131,8 @@ static void attacker_main(struct run *r, void *arg)
 			a->held = t->hold(r, a);
 			break;
 		case ATTACKER_HOLD_SHARED:
-			for (unsigned int i = 0; i < k->victim.n[VICTIM_SHARED]; i++)
-				t->hold_shared(r, a,
-					       page_at(k->victim.page[VICTIM_SHARED][i].addr));
+			for (unsigned int i = 0; i < v->n[VICTIM_SHARED] && a->shared; i++)
+				t->hold_shared(r, a, page_at(v->page[VICTIM_SHARED][i].addr));
 			break;
 		case ATTACKER_RELEASE:
 			t->release(r, a);
@@ -100,19 +141,206 @@ static void attacker_main(struct run *r, void *arg)
 			place_check(a);
 			break;
 		}
-		gate_open(k->phase[phase].done);
+		gate_open(p->phase[phase].done);
 	}
 }
 
+/* All attackers, one after the other, if it is a question of who gets memory. */
+static void attackers_do(struct run *r, struct attack *k, enum attacker_phase phase,
+			 const char *what)
+{
+	for (unsigned int i = 0; i < k->nr; i++)
+		phase_do(r, &k->party[i].phase[phase], k->party[i].child, &k->technique->role,
+			 what);
+}
+
+/* Where they have their memory, or what they hold. */
+static struct blocks attackers_blocks(struct run *r, const struct attack *k, bool held)
+{
+	struct blocks b = blocks_new(r);
+
+	for (unsigned int i = 0; i < k->nr; i++) {
+		const struct party *p = &k->party[i];
+		pid_t pid = role_pid(p->child);
+
+		if (held)
+			blocks_add_held(r, k->technique, &p->attacker, pid, &b);
+		else
+			blocks_add_memory(r, &p->attacker, pid, &b);
+	}
+	return b;
+}
+
+static bool all_held(const struct attack *k)
+{
+	for (unsigned int i = 0; i < k->nr; i++)
+		if (k->party[i].attacker.held != k->party[i].attacker.pages)
+			return false;
+	return true;
+}
+
+/* ---- Where it attacks from ----------------------------------------------------- */
+
+static void write_number(struct run *r, const char *dir, const char *name, uint64_t value)
+{
+	char path[128], text[32];
+	int fd, n = snprintf(text, sizeof(text), "%" PRIu64, value);
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		bail_errno(r, "%s", path);
+	close(fd);
+}
+
+/* A memory cgroup for the attackers; it is empty, and goes, after the attack. */
+static void cgroup_new(struct run *r, struct attack *k, uint64_t high)
+{
+	static const char top[] = "/sys/fs/cgroup";
+	int fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		skip(r, "there is no cgroup2 at %s", top);
+	if (write(fd, "+memory", 7) != 7)
+		skip(r, "there are no memory cgroups here: %s", strerror(errno));
+	close(fd);
+	snprintf(k->cgroup, sizeof(k->cgroup), "%s/attack-%d", top, getpid());
+	if (mkdir(k->cgroup, 0755))
+		bail_errno(r, "%s", k->cgroup);
+	write_number(r, k->cgroup, "memory.high", high);
+}
+
+/* A file that anybody may read and nobody else than root write. */
+static int file_of_root(struct run *r, size_t pages)
+{
+	int fd = memfd_create("root's", MFD_CLOEXEC), read_only;
+	char path[64];
+
+	if (fd < 0 || ftruncate(fd, (off_t)(pages * page_size())) || fchmod(fd, 0444))
+		bail_errno(r, "memfd_create");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	read_only = open(path, O_RDONLY | O_CLOEXEC);
+	if (read_only < 0)
+		bail_errno(r, "%s", path);
+	close(fd);
+	return read_only;
+}
+
+static int device_open(struct run *r, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV))
+		skip(r, "there is no %s here", path);
+	if (fd < 0)
+		bail_errno(r, "%s", path);
+	return fd;
+}
+
+static void attackers_new(struct run *r, struct attack *k, const struct technique *t)
+{
+	k->technique = t;
+	k->nr = t->attackers ? t->attackers : 1;
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct party *p = &k->party[i];
+
+		p->attack = k;
+		phases_new(r, p->phase, ATTACKER_PHASES);
+		p->attacker = (struct attacker){
+			.number = i, .seed = k->victim.seed + i, .fd = -1, .shared_fd = -1,
+			.want = param_u64(r, "hold") / k->nr, .max_pages = t->max_pages / k->nr,
+		};
+		if (t->root_file)
+			p->attacker.fd = file_of_root(r, t->max_pages);
+		if (t->device)
+			p->attacker.device = device_open(r, t->device);
+	}
+	if (t->memory_high)
+		cgroup_new(r, k, t->memory_high);
+}
+
+static void attackers_start(struct run *r, struct attack *k)
+{
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct party *p = &k->party[i];
+
+		p->child = role_spawn(r, &k->technique->role, attacker_main, p);
+		if (*k->cgroup)
+			write_number(r, k->cgroup, "cgroup.procs", (uint64_t)role_pid(p->child));
+	}
+}
+
+/* Whether all have ended as they should. */
+static bool attackers_end(struct run *r, struct attack *k, const struct mode *m)
+{
+	uint64_t damaged = 0;
+	bool ended = true, have_data = false;
+
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct party *p = &k->party[i];
+
+		gate_open(p->phase[ATTACKER_CHECK].begin);
+		ended &= expect_role_done(r, p->child, PATIENCE_MS);
+		damaged += p->attacker.damaged;
+		have_data |= p->attacker.pages != 0;
+	}
+	if (have_data)
+		expect_eq_u64(r, damaged, 0, "%s: the attacker's own data is intact", m->text);
+	/* Its processes are gone a little later. */
+	if (*k->cgroup)
+		expect(r, eventually(RELEASE_MS, !rmdir(k->cgroup)),
+		       "%s: nothing of the attacker is left in its cgroup", m->text);
+	return ended;
+}
+
 /* ---- The scenario ------------------------------------------------------------ */
+
+/* Those of parameter "victims", and what cannot be had here. */
+static void choose_ways(struct run *r, struct victim *v)
+{
+	char list[256], *save = NULL;
+	const char *all = param_str(r, "victims");
+
+	snprintf(list, sizeof(list), "%s", all);
+	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		bool known = !strcmp(word, "all");
+
+		for (int way = 0; way < VICTIM_WAYS; way++) {
+			bool is = !strcmp(word, victim_kinds[way].name);
+
+			v->wants[way] |= is || !strcmp(word, "all");
+			known |= is;
+		}
+		if (!known)
+			bail(r, "there is no victim '%s'", word);
+	}
+	if (v->wants[VICTIM_SWAPIN] && !memory_now(r).swap_total)
+		v->wants[VICTIM_SWAPIN] = false;
+	if (v->wants[VICTIM_HUGE] && !huge_pages_here())
+		v->wants[VICTIM_HUGE] = false;
+	if (v->wants[VICTIM_HUGE])
+		v->huge_pages = memory_now(r).free / 4 / VICTIM_HUGE_SIZE;
+}
+
+static void set_switch(struct run *r, const char *name, uint64_t value)
+{
+	if (switch_get(r, name) != value)
+		switch_set(r, name, value);
+}
+
+static void set_switches(struct run *r, const struct mode *m)
+{
+	set_switch(r, "move_before_pin", m->move_before_pin);
+	set_switch(r, "choose_other_page", m->choose_other_page);
+	set_switch(r, "replace_data_page", m->replace_data_page);
+	set_switch(r, "fault_wait_ms", m->fault_wait_ms);
+}
 
 static struct attack *attack_new(struct run *r, const struct mode *m, const struct technique *t)
 {
 	struct attack *k = shared_alloc(r, sizeof(*k));
 	struct victim *v = &k->victim;
 
-	k->technique = t;
-	phases_new(r, k->phase, ATTACKER_PHASES);
 	phases_new(r, v->phase, VICTIM_PHASES);
 	v->seed = mix64(run_seed(r));
 	v->memory_max = memory_now(r).total / page_size();
@@ -120,24 +348,17 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 	if (v->memory_first > v->memory_max)
 		v->memory_first = v->memory_max;
 	v->memory_wanted = v->memory_first;
-	k->attacker.seed = v->seed;
-	k->attacker.fd = -1;
-	k->attacker.shared_fd = -1;
-	if (t) {
-		k->attacker.want = param_u64(r, "hold");
-		k->attacker.max_pages = t->max_pages;
-	}
-	switch_set(r, "move_before_pin", m->move_before_pin);
-	switch_set(r, "choose_other_page", m->choose_other_page);
-	switch_set(r, "replace_data_page", m->replace_data_page);
-	switch_set(r, "fault_wait_ms", m->fault_wait_ms);
+	choose_ways(r, v);
+	if (t)
+		attackers_new(r, k, t);
+	set_switches(r, m);
 	return k;
 }
 
 /* Pages are put there when it is known which blocks are held. */
 static void share_memory(struct run *r, struct attack *k)
 {
-	struct attacker *a = &k->attacker;
+	struct attacker *a = &k->party[0].attacker;
 	size_t size = k->victim.memory_max * page_size();
 
 	a->shared_fd = memfd_create("shared", MFD_CLOEXEC);
@@ -148,21 +369,30 @@ static void share_memory(struct run *r, struct attack *k)
 
 static void attack_free(struct attack *k)
 {
-	struct attacker *a = &k->attacker;
+	for (unsigned int i = 0; i < k->nr; i++) {
+		struct attacker *a = &k->party[i].attacker;
 
-	if (a->shared) {
-		munmap(a->shared, k->victim.memory_max * page_size());
-		close(a->shared_fd);
+		if (a->shared) {
+			munmap(a->shared, k->victim.memory_max * page_size());
+			close(a->shared_fd);
+		}
+		if (k->technique->root_file)
+			close(a->fd);
+		if (k->technique->device)
+			close(a->device);
 	}
 	munmap(k, sizeof(*k));
 }
 
-/* Wait until the victim has done its phase, as long as it goes on making progress. */
-static bool watch(struct run *r, const struct mode *m, struct victim *v, struct child *c,
-		  enum victim_phase phase)
+/*
+ * Wait until the victim has done its phase, as long as it goes on making progress; no
+ * fault of its waits longer than wait_ms.
+ */
+static bool watch(struct run *r, struct victim *v, struct child *c, enum victim_phase phase,
+		  unsigned int wait_ms)
 {
 	uint64_t seen = 0, since = now_ns();
-	uint64_t limit_ms = m->fault_wait_ms + STUCK_MS;
+	uint64_t limit_ms = wait_ms + STUCK_MS;
 	struct gate *done = v->phase[phase].done;
 	bool stuck = false, gone = false;
 
@@ -179,7 +409,7 @@ static bool watch(struct run *r, const struct mode *m, struct victim *v, struct 
 	}
 	if (stuck)
 		note_stuck(r, "victim", role_pid(c));
-	return expect(r, !stuck && !gone, "%s: the victim never gets stuck", m->text);
+	return !stuck && !gone;
 }
 
 /* Whoever waits in a fault can be killed. */
@@ -211,153 +441,277 @@ static void kill_who_waits(struct run *r, const struct mode *m, struct victim *v
 	switch_set(r, "fault_wait_ms", m->fault_wait_ms);
 }
 
-static uint64_t most_replays(struct run *r, struct state *st)
+static void count_begin(struct run *r, struct state *st, struct counted *c)
+{
+	if (state_reset_histograms(st))
+		bail(r, "%s", state_error(st));
+	c->before = summary_now(r);
+}
+
+static void count_end(struct run *r, struct state *st, struct counted *c)
 {
 	struct state_replays *rep;
-	uint64_t most = 0;
 	size_t n;
 
-	if (state_read_replays(st, &rep, &n))
+	c->after = summary_now(r);
+	if (state_read_replays(st, &rep, &n) ||
+	    state_read_latency(st, STATE_REPLAY_LATENCY, &c->causes, &c->nr_causes))
 		bail(r, "%s", state_error(st));
 	for (size_t i = 0; i < n; i++)
-		if (rep[i].count && rep[i].replays > most)
-			most = rep[i].replays;
+		if (rep[i].count && rep[i].replays > c->replays)
+			c->replays = rep[i].replays;
 	free(rep);
-	return most;
+}
+
+/* The victim makes its accesses, way by way. True: it has come to its end. */
+static bool count_victim(struct run *r, const struct mode *m, struct victim *v, struct child *c,
+			 struct counted *all, struct counted *way)
+{
+	struct state *st;
+	bool done = true;
+
+	if (state_open(&st))
+		bail(r, "%s", state_error(st));
+	all->before = summary_now(r);
+	for (int i = 0; i < VICTIM_WAYS && done; i++) {
+		count_begin(r, st, &way[i]);
+		done = watch(r, v, c, VICTIM_TAG + i, m->fault_wait_ms);
+		count_end(r, st, &way[i]);
+		if (way[i].replays > all->replays)
+			all->replays = way[i].replays;
+	}
+	done = done && watch(r, v, c, VICTIM_CHECK, m->fault_wait_ms);
+	all->after = summary_now(r);
+	state_close(st);
+	return expect(r, done, "%s: the victim never gets stuck", m->text);
+}
+
+/* Which ways cannot be tried, and why. */
+static void tell_skipped(struct run *r, const struct mode *m, const struct technique *t,
+			 const struct victim *v)
+{
+	const char *all = param_str(r, "victims");
+
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		const struct victim_kind *kind = &victim_kinds[way];
+		const char *why = NULL;
+
+		/* What is shared with the attacker is not for all techniques and modes. */
+		if (v->n[way] || kind->source == FROM_SHARED ||
+		    (t && t->unproven) || (strcmp(all, "all") && !strstr(all, kind->name)))
+			continue;
+		if (way == VICTIM_SWAPIN)
+			why = v->wants[way] ? "no page was swapped out" : "no swap is on";
+		else if (way == VICTIM_HUGE)
+			why = v->wants[way] ? "no huge page has its tags there" :
+					      "no transparent huge pages here";
+		if (why)
+			skip_result(r, why, "%s, %s: the victim gets all its tagged memory",
+				    m->text, kind->name);
+	}
 }
 
 /* Let it have memory, choose its pages, and see what becomes of them. True: it has ended. */
 static bool run_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
 		       const struct blocks *held, const struct expected *want)
 {
-	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages");
+	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages"), missing = 0;
+	struct counted all = { 0 }, way[VICTIM_WAYS] = { 0 };
 	struct victim *v = &k->victim;
-	struct counted counted;
-	struct state *st;
 	bool done;
 
 	phase_await(r, &v->phase[VICTIM_FILL], c, &victim_role, "filled its memory");
-	if (held && held->blocks)
+	/* A few that come and go are nowhere to be found. */
+	if (held && held->blocks > (want->held ? 0 : MIN_HELD))
 		choose_held(r, v, held, c, per_way);
 	else
 		choose_any(r, v, role_pid(c), per_way);
-	note(r, "the victim has %llu pages; chosen for mmap %u, for mprotect %u, shared %u",
-	     (unsigned long long)v->memory_pages, v->n[VICTIM_MMAP], v->n[VICTIM_MPROTECT],
-	     v->n[VICTIM_SHARED]);
-	require(r, v->n[VICTIM_MMAP] && v->n[VICTIM_MPROTECT],
+	/* What it has before was there before, or elsewhere. */
+	set_switches(r, &attack_baseline);
+	phase_do(r, &v->phase[VICTIM_PREPARE], c, &victim_role, "prepared its pages");
+	set_switches(r, m);
+	choose_swapped(r, v, role_pid(c));
+	note(r, "the victim has %llu pages", (unsigned long long)v->memory_pages);
+	for (int i = 0; i < VICTIM_WAYS; i++) {
+		if (v->n[i])
+			note(r, "%s: %u pages; it %s", victim_kinds[i].name, v->n[i],
+			     victim_kinds[i].text);
+		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY &&
+			   i != VICTIM_SWAPIN && !v->n[i];
+	}
+	tell_skipped(r, m, k->technique, v);
+	require(r, !missing,
 		"%s: the victim has pages whose tags belong where the attacker's data is or was",
 		m->text);
 
-	if (state_open(&st) || state_reset_histograms(st))
-		bail(r, "%s", state_error(st));
-	counted.before = summary_now(r);
-	done = watch(r, m, v, c, VICTIM_TAG);
-	counted.after = summary_now(r);
-	counted.replays = most_replays(r, st);
-	state_close(st);
+	done = count_victim(r, m, v, c, &all, way);
 	if (done)
-		judge_victim(r, m, v, role_pid(c), want, &counted);
-	if (done && want->victim_fails)
+		judge_victim(r, m, v, role_pid(c), want, &all, way);
+	for (int i = 0; i < VICTIM_WAYS; i++)
+		free(way[i].causes);
+	if (done && want->fails[VICTIM_MPROTECT] == FAILS && v->n[VICTIM_MPROTECT])
 		kill_who_waits(r, m, v);
 	else
 		gate_open(v->phase[VICTIM_KILL].begin);
 	return done;
 }
 
-static void retry_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
+/* Whether all works that has failed, and the victim ends. */
+static bool retry_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
 			 bool done)
 {
+	bool ended;
+
 	gate_open(k->victim.phase[VICTIM_RETRY].begin);
-	if (!expect_role_done(r, c, done ? PATIENCE_MS : STUCK_MS))
+	ended = expect_role_done(r, c, done ? PATIENCE_MS : STUCK_MS);
+	if (!ended)
 		note_stuck(r, "victim", role_pid(c));
-	if (done)
-		judge_retry(r, m, &k->victim);
+	return done && judge_retry(r, m, &k->victim) && ended;
 }
 
 static void run_baseline(struct run *r)
 {
-	struct attack *k = attack_new(r, &baseline, NULL);
+	struct attack *k = attack_new(r, &attack_baseline, NULL);
+	struct child *b = bystander_start(r, &k->bystander);
 	struct child *c = role_spawn(r, &victim_role, victim_main, &k->victim);
-	bool done = run_victim(r, &baseline, k, c, NULL, &(struct expected){ .held = false });
+	bool done;
 
-	retry_victim(r, &baseline, k, c, done);
+	bystander_count(&k->bystander);
+	done = run_victim(r, &attack_baseline, k, c, NULL, &(struct expected){ .held = false });
+	judge_bystander(r, &attack_baseline, bystander_end(r, &k->bystander, b));
+	retry_victim(r, &attack_baseline, k, c, done);
 	attack_free(k);
 }
 
-static bool nothing_held(struct run *r, const struct attack *k, pid_t pid)
+static bool nothing_held(struct run *r, const struct attack *k, const struct blocks *held)
 {
-	struct blocks held = held_now(r, k->technique, &k->attacker, pid);
+	struct blocks now;
 
-	blocks_free(&held);
-	return held.pages <= k->technique->strays;
+	if (!k->technique->is_held)
+		return !blocks_pinned(r, held);
+	now = attackers_blocks(r, k, true);
+	blocks_free(&now);
+	return now.pages <= k->technique->strays;
+}
+
+static enum failing failing_in(const struct mode *m, const struct victim_kind *kind)
+{
+	/* Data page and tag storage both held: nothing is left to do. */
+	if (kind->source == FROM_SHARED)
+		return FAILS;
+	if (!m->choose_other_page && !m->replace_data_page)
+		return kind->retries ? FAILS_MAYBE : FAILS;
+	/* What data moves to is not chosen either, and may be as bad. */
+	if (!m->choose_other_page)
+		return FAILS_MAYBE;
+	return m->replace_data_page || kind->chooses ? FAILS_NOT : FAILS;
+}
+
+static struct expected expected_in(const struct mode *m, enum attack_effect effect)
+{
+	struct expected want = { .held = effect == HOLDS_STORAGE };
+
+	for (int way = 0; way < VICTIM_WAYS && (want.held || effect == MAY_HOLD); way++) {
+		want.fails[way] = failing_in(m, &victim_kinds[way]);
+		if (effect == MAY_HOLD && want.fails[way] == FAILS)
+			want.fails[way] = FAILS_MAYBE;
+	}
+	return want;
+}
+
+/* Those that would wait for ever. */
+static void leave_out(struct run *r, const struct mode *m, struct victim *v,
+		      const struct expected *want, const char *why)
+{
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		if (want->fails[way] == FAILS_NOT || !v->wants[way])
+			continue;
+		v->wants[way] = false;
+		if (victim_kinds[way].source != FROM_SHARED)
+			skip_result(r, why, "%s, %s: every access ends in time", m->text,
+				    victim_kinds[way].name);
+	}
 }
 
 static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)
 {
-	const struct mode *m = &modes[mode];
-	enum attack_effect effect = t->mode[mode].effect;
-	struct expected want = { .held = effect == HOLDS_STORAGE };
+	const struct mode *m = &attack_modes[mode];
+	enum attack_effect effect = attack_effect_in(t, mode);
+	struct expected want = expected_in(m, effect);
 	struct attack *k = attack_new(r, m, t);
+	struct attacker *first = &k->party[0].attacker;
 	struct blocks placed = { .map = NULL }, held;
-	const struct role *role = &t->role;
 	struct state_summary before;
-	struct child *c, *vc;
-	bool done;
+	struct child *vc, *b;
+	bool done, released, recovered;
 
-	want.victim_fails = want.held && !m->replace_data_page;
-	/* Data page and tag storage both held: where else the victim does not fail. */
-	if (want.held && !want.victim_fails && t->hold_shared)
+	if (t->unproven)
+		leave_out(r, m, &k->victim, &want, t->unproven);
+	/* Where the victim does not fail anyhow. */
+	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
 		share_memory(r, k);
-	c = role_spawn(r, role, attacker_main, k);
-	phase_do(r, &k->phase[ATTACKER_PLACE], c, role, "filled memory");
+	b = bystander_start(r, &k->bystander);
+	attackers_start(r, k);
+	attackers_do(r, k, ATTACKER_PLACE, "filled memory");
 	if (!t->is_held) {
-		placed = held_now(r, t, &k->attacker, role_pid(c));
+		placed = attackers_blocks(r, k, false);
 		require(r, placed.pages, "%s: the attacker has pages in tag storage", m->text);
 	}
 	before = summary_now(r);
-	phase_do(r, &k->phase[ATTACKER_HOLD], c, role, "held its pages");
-	held = held_now(r, t, &k->attacker, role_pid(c));
-	judge_held(r, m, t, &k->attacker, effect, &placed, &held, &before);
+	attackers_do(r, k, ATTACKER_HOLD, "held its pages");
+	held = attackers_blocks(r, k, true);
+	judge_held(r, m, t, all_held(k), effect, &placed, &held, &before);
+	if (t->chance && held.blocks < CHANCE_LEAST)
+		want = (struct expected){ .held = false };
 
-	if (k->attacker.shared) {
-		choose_shared(r, &k->victim, &k->attacker, &held);
-		phase_do(r, &k->phase[ATTACKER_HOLD_SHARED], c, role, "held the shared pages");
+	if (first->shared)
+		choose_shared(r, &k->victim, first, &held);
+	attackers_do(r, k, ATTACKER_HOLD_SHARED, "held the shared pages");
+	if (first->shared)
 		choose_shared_again(r, &k->victim, &held);
-	} else {
-		phase_do(r, &k->phase[ATTACKER_HOLD_SHARED], c, role, "gone on");
-	}
 	vc = role_spawn(r, &victim_role, victim_main, &k->victim);
+	bystander_count(&k->bystander);
 	done = run_victim(r, m, k, vc, &held, &want);
-	phase_do(r, &k->phase[ATTACKER_RELEASE], c, role, "released what it held");
-	retry_victim(r, m, k, vc, done);
-	if (k->attacker.shared)
+	judge_bystander(r, m, bystander_end(r, &k->bystander, b));
+	attackers_do(r, k, ATTACKER_RELEASE, "released what it held");
+	recovered = retry_victim(r, m, k, vc, done);
+	if (first->shared)
 		expect_eq_u64(r, k->victim.n[VICTIM_SHARED], SHARED_PAGES,
 			      "%s: the worst case, data page and tag storage both held, was seen",
 			      m->text);
-	if (t->is_held)
-		expect(r, eventually(RELEASE_MS, nothing_held(r, k, role_pid(c))),
-		       "%s: nothing in tag storage stays held", m->text);
-	gate_open(k->phase[ATTACKER_CHECK].begin);
-	expect_role_done(r, c, PATIENCE_MS);
-	if (k->attacker.pages)
-		expect_eq_u64(r, k->attacker.damaged, 0, "%s: the attacker's own data is intact",
-			      m->text);
+	released = eventually(RELEASE_MS, nothing_held(r, k, &held));
+	expect(r, released, "%s: nothing in tag storage stays held", m->text);
+	recovered &= attackers_end(r, k, m);
+	measure_mode(r, m, "recovered", "1", recovered && released);
 	blocks_free(&placed);
 	blocks_free(&held);
 	attack_free(k);
+}
+
+enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode)
+{
+	/* Pins, which only move_before_pin stops, and what nothing stops. */
+	if (t->mode[mode].effect != NOT_TRIED)
+		return t->mode[mode].effect;
+	if (mode == ATTACK_CHOOSE_OFF || mode == ATTACK_REPLACE_OFF)
+		return t->mode[ATTACK_ON].effect;
+	return mode == ATTACK_PINS_ALLOWED ? t->mode[ATTACK_OFF].effect : NOT_TRIED;
 }
 
 void attack_run(struct run *r, const struct technique *t)
 {
 	const char *wanted = param_str(r, "mitigations");
 
-	step(r, "For comparison, a victim takes tagged memory by mmap and by mprotect while nobody attacks it.");
+	step(r, "For comparison, a victim takes tagged memory in all ways there are while nobody attacks it.");
 	run_baseline(r);
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {
-		if (t->mode[mode].effect == NOT_TRIED ||
-		    (strcmp(wanted, "all") && strcmp(wanted, modes[mode].name)))
+		const char *text = t->mode[mode].step;
+		bool all = t->mode[mode].effect != NOT_TRIED && !strcmp(wanted, "all");
+
+		if (attack_effect_in(t, mode) == NOT_TRIED ||
+		    (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name)))
 			continue;
-		step(r, "%s", t->mode[mode].step);
+		step(r, "%s", text ? text : mode_steps[mode]);
 		run_mode(r, t, (enum attack_mode)mode);
 	}
 }

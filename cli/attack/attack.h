@@ -12,21 +12,25 @@
 #ifndef TAGSCOPE_ATTACK_H
 #define TAGSCOPE_ATTACK_H
 
+#include "attack/bystander.h"
 #include "attack/fill.h"
 #include "attack/victim.h"
 #include "scenario/scenario.h"
 
-/* Modes of the kernel, of which each has fewer mitigations: parameter "mitigations". */
+/* Modes of the kernel: parameter "mitigations". */
 enum attack_mode {
 	ATTACK_ON,		/* all mitigations */
-	ATTACK_PINS_ALLOWED,	/* pages may be pinned in tag storage */
+	ATTACK_PINS_ALLOWED,	/* all but move_before_pin */
+	ATTACK_CHOOSE_OFF,	/* all but choose_other_page */
+	ATTACK_REPLACE_OFF,	/* all but replace_data_page */
 	ATTACK_OFF,		/* none */
 	ATTACK_MODES,
 };
 
 /* What is expected of the technique in a mode. */
 enum attack_effect {
-	NOT_TRIED,		/* the mode is of no interest: it is left out */
+	NOT_TRIED,		/* nothing is said: see attack_effect_in() */
+	MAY_HOLD,		/* it may hold tag storage or not; no victim fails */
 	HOLDS_NOTHING,		/* nothing that it holds lies in tag storage ... */
 	MOVED_FIRST,		/* ... since move_before_pin has moved it out */
 	HOLDS_STORAGE,		/* what it holds lies in tag storage */
@@ -37,14 +41,17 @@ enum attack_effect {
  * of the attacker's process.
  */
 struct attacker {
+	unsigned int number;	/* of this attacker; there may be several */
 	char *memory;		/* what place() has populated, if it is mapped ... */
 	size_t pages;		/* ... and how much; else 0 */
 	size_t want;		/* parameter "hold": pages of tag storage to go for */
 	size_t max_pages;	/* place() populates no more; as in struct technique */
-	int fd;			/* of place_memfd() */
+	int fd;			/* of place_memfd(), and for place_file() */
+	int device;		/* as in struct technique, opened */
 	char *shared;		/* memory shared with the victim, a mapping of ... */
 	int shared_fd;		/* ... this memfd; -1: there is none */
-	uint64_t seed;		/* of the data in memory */
+	bool read_only;		/* memory is: it holds zeroes, else ... */
+	uint64_t seed;		/* ... data that comes from this */
 	uint64_t held;		/* pages that hold() says it holds */
 	uint64_t damaged;	/* pages of memory whose data has changed */
 };
@@ -69,30 +76,78 @@ struct technique {
 	 * else all pages of tag storage are looked at.
 	 */
 	bool (*is_held)(const struct state_page *page);
+	/* Of a->memory, only pages that look pinned are held: the rest could not be. */
+	bool partly;
+	/* It has so few pages that perhaps hardly any of them lies in tag storage. */
+	bool chance;
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
 	unsigned int strays;	/* is_held() may be wrong for so many pages */
+	/*
+	 * The kernel never takes these pages for held, so that a fault which finds no other
+	 * way does not end: victims that may fail are left out. NULL: not so.
+	 */
+	const char *unproven;
+	unsigned int attackers;	/* so many at once, 0 is 1; they share parameter "hold" */
+	uint64_t memory_high;	/* in a memory cgroup of this size; 0: in none of its own */
+	bool root_file;		/* a->fd is a file of root's that they may read */
+	const char *device;	/* they have been given access to it; NULL: to none */
 	struct {
 		enum attack_effect effect;
-		const char *step;	/* what happens, for a class */
+		const char *step;	/* what happens, for a class; NULL: as in others */
 	} mode[ATTACK_MODES];
 };
+
+#define ATTACK_MAX_ATTACKERS 8
+
+/* What is expected of get_user_pages() for a short time, of it for a long time, ... */
+#define MODES_PIN                                                              \
+	{                                                                      \
+		[ATTACK_ON] = { MOVED_FIRST, NULL },                           \
+		[ATTACK_PINS_ALLOWED] = { HOLDS_STORAGE, NULL },               \
+		[ATTACK_OFF] = { HOLDS_STORAGE, NULL },                        \
+	}
+#define MODES_LONGTERM                                                         \
+	{                                                                      \
+		[ATTACK_ON] = { HOLDS_NOTHING, NULL },                         \
+		[ATTACK_OFF] = { HOLDS_NOTHING, NULL },                        \
+	}
+/* ... of references that come from elsewhere, and of those that come and go. */
+#define MODES_REFERENCE                                                        \
+	{                                                                      \
+		[ATTACK_ON] = { HOLDS_STORAGE, NULL },                         \
+		[ATTACK_OFF] = { HOLDS_STORAGE, NULL },                        \
+	}
+#define MODES_TRANSIENT                                                        \
+	{                                                                      \
+		[ATTACK_ON] = { MAY_HOLD, NULL },                              \
+		[ATTACK_PINS_ALLOWED] = { MAY_HOLD, NULL },                    \
+		[ATTACK_OFF] = { MAY_HOLD, NULL },                             \
+	}
 
 /* What the attacker needs besides what is its own: for .syscalls of the role. */
 #define ATTACK_SYSCALLS "openat", "read", "close", "madvise", "mmap", "munmap", "memfd_create", \
 	"ftruncate"
 
+/*
+ * The effect that is expected in a mode. Where a technique does not say it, a switch that has
+ * nothing to do with it changes nothing.
+ */
+enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode);
 /* Run a technique, first without it for comparison, and then in all modes it declares. */
 void attack_run(struct run *r, const struct technique *t);
 
 /* ---- The scenario of a technique ------------------------------------------ */
 
-#define ATTACK_MODES_ALL "all|on|pins-allowed|off"
-#define ATTACK_MODES_ON_OFF "all|on|off"
+#define ATTACK_MODES_TEXT "all|each|on|pins-allowed|choose-off|replace-off|off"
 
-/* Parameters: modes: one of the two above; hold: how much, its default and range. */
-#define ATTACK_PARAMS(modes, hold, hold_min, hold_max)                         \
-	PARAMS(P_ENUM("mitigations", "all", modes,                             \
-		      "the kernel's mitigations; all: each mode in turn"),     \
+/* Parameters: hold: how much, its default and range. */
+#define ATTACK_PARAMS(hold, hold_min, hold_max)                                \
+	PARAMS(P_ENUM("mitigations", "all", ATTACK_MODES_TEXT,                 \
+		      "the kernel's; all: the modes told of; each: all modes"), \
+	       P_STRING("victims", "all",                                      \
+			"ways to get tagged memory, as mmap,cow; all: each"),  \
+	       P_BOOL("explain", "no",                                         \
+		      "tell who holds what each victim fails for"),            \
 	       P_UINT("hold", hold, hold_min, hold_max,                        \
 		      "pages of tag storage to hold; others are held, too"),   \
 	       P_UINT("victim-pages", "128", 1, VICTIM_MAX_PAGES,              \
@@ -114,8 +169,11 @@ void attack_run(struct run *r, const struct technique *t);
 		.kind = SCENARIO_ADVERSARY,                                    \
 		.min_memory = 400ULL << 20,                                    \
 		.time_limit_s = 900,                                           \
-		.syscalls = SYSCALLS("mprotect"),                              \
-		.roles = ROLES(&(technique).role, &victim_role),               \
+		/* qsort() asks how much memory there is. */                   \
+		.syscalls = SYSCALLS("mprotect", "sysinfo", "mkdirat",         \
+				     "unlinkat", "fchmod", "getdents64",       \
+				     "readlinkat", "fcntl"),                   \
+		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \
 	};                                                                     \

@@ -19,7 +19,8 @@ static void add(struct blocks *h, const struct state_page *page)
 	h->shown += page->own_state == BLOCK_PINNED;
 }
 
-static void look_at_memory(struct run *r, const struct attacker *a, pid_t pid, struct blocks *h)
+static void look_at_memory(struct run *r, const struct attacker *a, pid_t pid, bool pinned_only,
+			   struct blocks *h)
 {
 	struct page_location *where = calloc(a->pages + 1, sizeof(*where));
 	struct state_page page;
@@ -29,12 +30,13 @@ static void look_at_memory(struct run *r, const struct attacker *a, pid_t pid, s
 	page_locations(r, pid, a->memory, a->pages, where);
 	for (size_t i = 0; i < a->pages; i++)
 		if (where[i].present && pfn_in_tag_storage(r, where[i].pfn) &&
-		    page_present(r, pid, a->memory + i * page_size(), &page))
+		    page_present(r, pid, a->memory + i * page_size(), &page) &&
+		    (page.pinned || !pinned_only))
 			add(h, &page);
 	free(where);
 }
 
-static struct blocks blocks_new(struct run *r)
+struct blocks blocks_new(struct run *r)
 {
 	struct blocks h = { .nr_blocks = summary_now(r).blocks };
 
@@ -67,6 +69,15 @@ struct blocks blocks_with_data(struct run *r)
 	return h;
 }
 
+uint64_t blocks_pinned(struct run *r, const struct blocks *set)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < set->nr_blocks; i++)
+		n += set->map[i] && block_now(r, i).letter == BLOCK_PINNED;
+	return n;
+}
+
 /* Only blocks that hold data need a look at their pages. */
 static void look_at_storage(struct run *r, bool (*is_held)(const struct state_page *page),
 			    struct blocks *h)
@@ -96,16 +107,18 @@ static void look_at_storage(struct run *r, bool (*is_held)(const struct state_pa
 	blocks_free(&data);
 }
 
-struct blocks held_now(struct run *r, const struct technique *t, const struct attacker *a,
-		       pid_t pid)
+void blocks_add_memory(struct run *r, const struct attacker *a, pid_t pid, struct blocks *h)
 {
-	struct blocks h = blocks_new(r);
+	look_at_memory(r, a, pid, false, h);
+}
 
-	if (t->is_held)
-		look_at_storage(r, t->is_held, &h);
-	else
-		look_at_memory(r, a, pid, &h);
-	return h;
+void blocks_add_held(struct run *r, const struct technique *t, const struct attacker *a, pid_t pid,
+		     struct blocks *h)
+{
+	if (!t->is_held)
+		look_at_memory(r, a, pid, t->partly, h);
+	else if (!a->number)
+		look_at_storage(r, t->is_held, h);
 }
 
 void blocks_free(struct blocks *b)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which pages the victim is to tag: see choose.h. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "attack/choose.h"
@@ -9,18 +10,28 @@
 /* By so many pages the victim's memory grows. */
 #define GROW_PAGES 8192
 
-static bool enough(const struct victim *v, unsigned int per_way)
+/* The way that has fewest pages of the victim's memory; VICTIM_WAYS: none wants any. */
+static enum victim_way fewest(const struct victim *v)
 {
-	return v->n[VICTIM_MMAP] >= per_way && v->n[VICTIM_MPROTECT] >= per_way;
+	int best = VICTIM_WAYS;
+
+	for (int way = 0; way < VICTIM_WAYS; way++)
+		if (v->wants[way] && victim_kinds[way].source == FROM_MEMORY &&
+		    (best == VICTIM_WAYS || v->n[way] < v->n[best]))
+			best = way;
+	return (enum victim_way)best;
 }
 
-/* Into the way that has fewer. */
-static void take(struct victim *v, uint64_t addr)
+static bool enough(const struct victim *v, unsigned int per_way)
 {
-	enum victim_way way = v->n[VICTIM_MMAP] < v->n[VICTIM_MPROTECT] ? VICTIM_MMAP :
-									 VICTIM_MPROTECT;
+	enum victim_way way = fewest(v);
 
-	v->page[way][v->n[way]++] = (struct victim_page){ .old = addr, .addr = addr };
+	return way == VICTIM_WAYS || v->n[way] >= per_way;
+}
+
+static void take(struct victim *v, enum victim_way way, uint64_t addr)
+{
+	v->page[way][v->n[way]++] = (struct victim_page){ .old = addr, .addr = addr, .value = 1 };
 }
 
 /*
@@ -69,9 +80,38 @@ static void choose(struct run *r, struct victim *v, const struct blocks *set, bo
 		/* It may have moved meanwhile. */
 		if (page_present(r, pid, page_at(addr), &page) && page.block >= 0 &&
 		    blocks_have(set, page.block) == in && !page.in_tag_storage)
-			take(v, addr);
+			take(v, fewest(v), addr);
 	}
 	free(found);
+}
+
+/* Whether this page of that huge page has its tags in one of these blocks. */
+static bool huge_needs(struct run *r, const struct blocks *set, const struct page_location *where)
+{
+	for (size_t i = 0; i < VICTIM_HUGE_SIZE / page_size(); i++)
+		if (where[i].present && blocks_have(set, pfn_block(r, where[i].pfn)))
+			return true;
+	return false;
+}
+
+/* Of the victim's huge pages, those some of whose tags belong into blocks of a set. */
+static void choose_huge(struct run *r, struct victim *v, const struct blocks *set, pid_t pid)
+{
+	size_t pages = VICTIM_HUGE_SIZE / page_size();
+	struct page_location *where = calloc(pages, sizeof(*where));
+	struct state_page page;
+
+	if (!where)
+		bail(r, "out of memory");
+	for (uint64_t i = 0; i < v->huge_pages && v->n[VICTIM_HUGE] < VICTIM_MAX_HUGE; i++) {
+		uint64_t addr = v->huge + i * VICTIM_HUGE_SIZE;
+
+		page_locations(r, pid, page_at(addr), pages, where);
+		if (huge_needs(r, set, where) && page_present(r, pid, page_at(addr), &page) &&
+		    page.order)
+			take(v, VICTIM_HUGE, addr);
+	}
+	free(where);
 }
 
 void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way)
@@ -80,6 +120,9 @@ void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way
 
 	choose(r, v, &data, true, pid, 0, per_way);
 	choose(r, v, &data, false, pid, 0, per_way);
+	/* There, all blocks fit. */
+	memset(data.map, 1, data.nr_blocks);
+	choose_huge(r, v, &data, pid);
 	blocks_free(&data);
 }
 
@@ -111,12 +154,24 @@ void choose_held(struct run *r, struct victim *v, const struct blocks *held, str
 {
 	uint64_t looked = 0, first;
 
+	choose_huge(r, v, held, role_pid(c));
 	/* Up to all there is: the pages of the held blocks are somewhere. */
 	do {
 		first = looked;
 		looked = v->memory_pages;
 		choose(r, v, held, true, role_pid(c), first, per_way);
 	} while (!enough(v, per_way) && grow_victim(r, v, c, GROW_PAGES));
+}
+
+void choose_swapped(struct run *r, struct victim *v, pid_t pid)
+{
+	struct victim_page *page = v->page[VICTIM_SWAPIN];
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < v->n[VICTIM_SWAPIN]; i++)
+		if (pages_swapped(r, pid, page_at(page[i].addr), 1))
+			page[kept++] = page[i];
+	v->n[VICTIM_SWAPIN] = kept;
 }
 
 void choose_shared(struct run *r, struct victim *v, const struct attacker *a,

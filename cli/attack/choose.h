@@ -11,13 +11,15 @@
 #define SHARED_TRY 32
 
 /*
- * Of the memory that the victim has, per_way pages for mmap and for mprotect: any, but
- * first those whose block is used for data.
+ * Of the memory that the victim has, per_way pages for each way that it wants: any, but
+ * first those whose block is used for data. And a few of its huge pages.
  */
 void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way);
 /* Those whose block is held. If the victim has not enough of them, it is to fill more. */
 void choose_held(struct run *r, struct victim *v, const struct blocks *held, struct child *c,
 		 unsigned int per_way);
+/* When the victim has prepared: keep only those pages that are swapped out now. */
+void choose_swapped(struct run *r, struct victim *v, pid_t pid);
 /*
  * Shared pages whose block is held, for the attacker to hold as well. Then, when it
  * holds them, keep those of which it is still true, and give them content.

@@ -2,11 +2,14 @@
 /* Getting pages into tag storage as an ordinary user: see fill.h. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "attack/attack.h"
 #include "attack/fill.h"
+#include "attack/pipes.h"
 #include "scenario/memory.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -14,6 +17,10 @@
 /* Between two looks at how full memory is, in pages. */
 #define MIN_PAGES 32
 #define MAX_PAGES 1024
+
+/* In pages; both are more than the allocator's counters lag behind. */
+#define EDGE_UNMOVABLE 768
+#define EDGE_STEP 32
 
 /*
  * What may still be taken, in bytes. More is kept free than the kernel needs: the OOM
@@ -60,6 +67,19 @@ size_t room_pages(struct run *r)
 uint64_t tag_storage_free(struct run *r)
 {
 	return memory_now(r).cma_free / page_size();
+}
+
+bool huge_pages_here(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return *text && !strstr(text, "[never]");
 }
 
 char *map_memory(struct run *r, size_t size, int advice, int fd)
@@ -150,6 +170,19 @@ void fill_more(struct run *r, struct fill *f)
 	go_on(r, f, 4 * MIB);
 }
 
+void fill_to_edge(struct run *r, struct fill *f)
+{
+	uint64_t before = tag_storage_free(r);
+	size_t step = EDGE_STEP * page_size();
+
+	pipes_fill(r, EDGE_UNMOVABLE);
+	while (tag_storage_free(r) + EDGE_STEP > before && room_pages(r) &&
+	       f->late_done + step <= f->late_size) {
+		populate(r, f->late + f->late_done, step);
+		f->late_done += step;
+	}
+}
+
 void fill_free(struct run *r, struct fill *f)
 {
 	if ((f->bulk && munmap(f->bulk, f->bulk_size)) ||
@@ -159,10 +192,23 @@ void fill_free(struct run *r, struct fill *f)
 	f->late = NULL;
 }
 
-static void place(struct run *r, struct attacker *a, int fd)
+static void place_pages(struct run *r, struct attacker *a, char *p, size_t first, size_t n)
 {
-	size_t ps = page_size(), done = 0;
-	char *p = map_memory(r, a->max_pages * ps, MADV_NOHUGEPAGE, fd);
+	size_t ps = page_size();
+
+	if (a->read_only) {
+		if (madvise(p + first * ps, n * ps, MADV_POPULATE_READ))
+			bail_errno(r, "reading %zu pages of a file", n);
+		return;
+	}
+	populate(r, p + first * ps, n * ps);
+	for (size_t i = first; i < first + n; i++)
+		pattern_fill(p + i * ps, ps, a->seed, i);
+}
+
+static void place(struct run *r, struct attacker *a, char *p)
+{
+	size_t done = 0;
 	struct fill f = fill_memory(r);
 	uint64_t before = tag_storage_free(r);
 
@@ -182,9 +228,7 @@ static void place(struct run *r, struct attacker *a, int fd)
 			n = left / 2 > MIN_PAGES ? left / 2 : MIN_PAGES;
 		if (n > a->max_pages - done)
 			n = a->max_pages - done;
-		populate(r, p + done * ps, n * ps);
-		for (size_t i = done; i < done + n; i++)
-			pattern_fill(p + i * ps, ps, a->seed, i);
+		place_pages(r, a, p, done, n);
 		done += n;
 	}
 	fill_free(r, &f);
@@ -195,15 +239,25 @@ static void place(struct run *r, struct attacker *a, int fd)
 
 void place_anonymous(struct run *r, struct attacker *a)
 {
-	place(r, a, -1);
+	place(r, a, map_memory(r, a->max_pages * page_size(), MADV_NOHUGEPAGE, -1));
 }
 
 void place_memfd(struct run *r, struct attacker *a)
 {
-	a->fd = memfd_create("attacker", MFD_CLOEXEC);
+	a->fd = memfd_create("attacker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->max_pages * page_size())))
 		bail_errno(r, "memfd_create");
-	place(r, a, a->fd);
+	place(r, a, map_memory(r, a->max_pages * page_size(), MADV_NOHUGEPAGE, a->fd));
+}
+
+void place_file(struct run *r, struct attacker *a)
+{
+	char *p = mmap(NULL, a->max_pages * page_size(), PROT_READ, MAP_SHARED, a->fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of a file");
+	a->read_only = true;
+	place(r, a, p);
 }
 
 void place_check(struct attacker *a)
@@ -211,6 +265,10 @@ void place_check(struct attacker *a)
 	size_t ps = page_size();
 
 	a->damaged = 0;
-	for (size_t i = 0; i < a->pages; i++)
-		a->damaged += !!pattern_check(a->memory + i * ps, ps, a->seed, i).count;
+	for (size_t i = 0; i < a->pages; i++) {
+		const char *p = a->memory + i * ps;
+
+		a->damaged += a->read_only ? *p || memcmp(p, p + 1, ps - 1) :
+					     pattern_check(p, ps, a->seed, i).count != 0;
+	}
 }

@@ -29,6 +29,14 @@ struct fill fill_memory(struct run *r);
 /* Take more, if the allocator does not serve from tag storage any more. */
 void fill_more(struct run *r, struct fill *f);
 void fill_free(struct run *r, struct fill *f);
+/*
+ * For who then allocates only some dozens of pages, one by one: they all come from tag storage,
+ * as the allocator is made to prefer it by far, and no others are left on this processor's
+ * list. The caller, and threads of its, are to run on one processor. Takes pipes
+ * (pipes.h); FILL_EDGE_SYSCALLS.
+ */
+void fill_to_edge(struct run *r, struct fill *f);
+#define FILL_EDGE_SYSCALLS PIPES_SYSCALLS, "sched_setaffinity", "getcpu"
 
 /*
  * Fill memory, populate pages until a->want of them lie in tag storage, but not more than
@@ -37,6 +45,8 @@ void fill_free(struct run *r, struct fill *f);
  */
 void place_anonymous(struct run *r, struct attacker *a);
 void place_memfd(struct run *r, struct attacker *a);
+/* The same with a->fd, which may only be read; it stays zeroes. */
+void place_file(struct run *r, struct attacker *a);
 void place_check(struct attacker *a);
 
 /*
@@ -47,6 +57,8 @@ size_t room_pages(struct run *r);
 /* Pages of tag storage that are free, as far as an ordinary user can see it. */
 uint64_t tag_storage_free(struct run *r);
 
+/* Whether the kernel makes huge pages: it does not where there is little memory. */
+bool huge_pages_here(void);
 /* Map size bytes, without populating them; advice as for madvise(), 0 for none. */
 char *map_memory(struct run *r, size_t size, int advice, int fd);
 void populate(struct run *r, char *p, size_t size);

@@ -17,30 +17,56 @@ struct mode {
 	unsigned int fault_wait_ms;
 };
 
+extern const struct mode attack_baseline;		/* no attack */
+extern const struct mode attack_modes[ATTACK_MODES];
+
 /* A generous bound on what one access may take beyond fault_wait_ms, in milliseconds. */
 #define ACCESS_SLACK_MS 10000
 
-struct expected {
-	bool held;		/* the attacker holds tag storage that others need, */
-	bool victim_fails;	/* and the victim fails where it needs that */
+enum failing {
+	FAILS_NOT,
+	FAILS_MAYBE,		/* that depends on which page the allocator has next */
+	FAILS,
 };
 
-/* How the attack has changed the kernel's counters, and its most often replayed fault. */
+struct expected {
+	bool held;			/* the attacker holds tag storage that others need */
+	enum failing fails[VICTIM_WAYS];	/* the victim, where it needs that */
+};
+
+/*
+ * How the victim's accesses have changed the kernel's counters, its most often replayed
+ * fault, and the replays by cause.
+ */
 struct counted {
 	struct state_summary before, after;
 	uint64_t replays;
+	struct state_latency *causes;
+	size_t nr_causes;
 };
 
-/* What placing and holding came to; before: the counters before it held anything. */
+/* So few blocks that are held by chance are not worth a search for who needs them. */
+#define CHANCE_LEAST 8
+
+/*
+ * What placing and holding came to; all: each attacker holds all its pages; before: the
+ * counters before it held anything.
+ */
 void judge_held(struct run *r, const struct mode *m, const struct technique *t,
-		const struct attacker *a, enum attack_effect effect, const struct blocks *placed,
+		bool all, enum attack_effect effect, const struct blocks *placed,
 		const struct blocks *held, const struct state_summary *before);
 
-/* The victim's accesses, while it and the attacker still have their memory. */
+/*
+ * The victim's accesses, while it and the attacker still have their memory; way[] are for
+ * the accesses of each way, all for what came after them, too.
+ */
 void judge_victim(struct run *r, const struct mode *m, const struct victim *v, pid_t pid,
-		  const struct expected *want, const struct counted *c);
-/* The second try of what failed. */
-void judge_retry(struct run *r, const struct mode *m, const struct victim *v);
+		  const struct expected *want, const struct counted *all,
+		  const struct counted *way);
+/* Somebody who tags nothing. */
+void judge_bystander(struct run *r, const struct mode *m, struct latency l);
+/* The second try of what failed; whether all of it works. */
+bool judge_retry(struct run *r, const struct mode *m, const struct victim *v);
 
 /* measure(), its name with the prefix of the mode. */
 void measure_mode(struct run *r, const struct mode *m, const char *name, const char *unit,

@@ -64,7 +64,8 @@ static void serve_one(void)
 		struct fuse_init_out out = {
 			.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
 			.max_readahead = STALL_READ_AHEAD * 4096,
-			.flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES,
+			.flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES |
+				 FUSE_ASYNC_DIO,
 			.max_background = UINT16_MAX, .congestion_threshold = UINT16_MAX,
 			.max_write = MAX_WRITE, .max_pages = STALL_REQUEST, .time_gran = 1,
 		};
@@ -235,13 +236,62 @@ static void thread(struct run *r, void *(*fn)(void *arg), void *arg)
 	pthread_detach(t);
 }
 
+void stall_fs_await(struct run *r, unsigned int n)
+{
+	if (!eventually(PATIENCE_MS, stall_fs_requests() >= n))
+		bail(r, "the kernel has not asked the file system for data in time");
+}
+
 void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg)
 {
 	unsigned int before = stall_fs_requests();
 
 	thread(r, fn, arg);
-	if (!eventually(PATIENCE_MS, stall_fs_requests() > before))
-		bail(r, "the kernel has not asked the file system for data in time");
+	stall_fs_await(r, before + 1);
+}
+
+void stall_fs_one_processor(struct run *r)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		bail_errno(r, "sched_setaffinity");
+}
+
+struct parked {
+	void *(*fn)(void *arg);
+	void *arg;
+	struct gate *gate;
+};
+
+static void *park(void *arg)
+{
+	struct parked *p = arg;
+
+	while (!gate_wait(p->gate, PATIENCE_MS))
+		;
+	return p->fn(p->arg);
+}
+
+struct parked *stall_fs_park(struct run *r, void *(*fn)(void *arg), void *arg)
+{
+	struct parked *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		bail(r, "out of memory");
+	*p = (struct parked){ .fn = fn, .arg = arg, .gate = gate_new(r) };
+	thread(r, park, p);
+	return p;
+}
+
+void stall_fs_unpark(struct run *r, struct parked *p)
+{
+	unsigned int before = stall_fs_requests();
+
+	gate_open(p->gate);
+	stall_fs_await(r, before + 1);
 }
 
 void stall_fs_release(struct run *r, struct attacker *a)

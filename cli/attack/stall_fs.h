@@ -22,6 +22,8 @@ int stall_fs_open(struct run *r, unsigned int file, int flags);
 void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX]);
 /* How many reads and writes it has been asked for; none of them is answered. */
 unsigned int stall_fs_requests(void);
+/* Wait until it has been asked for n. */
+void stall_fs_await(struct run *r, unsigned int n);
 /* How many may be in the queue before whoever asks for one more has to wait. */
 unsigned int stall_fs_max_requests(struct run *r);
 /*
@@ -29,6 +31,15 @@ unsigned int stall_fs_max_requests(struct run *r);
  * system has got that request.
  */
 void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg);
+/*
+ * The same in two steps: threads that are there already, for when memory is full, as each
+ * takes memory of its own that tag storage is not for; park them all, then let them go.
+ */
+struct parked;
+/* Have this process, and threads that it starts later, run on one processor only. */
+void stall_fs_one_processor(struct run *r);
+struct parked *stall_fs_park(struct run *r, void *(*fn)(void *arg), void *arg);
+void stall_fs_unpark(struct run *r, struct parked *p);
 /* The release of a technique: end all requests with an error, and the file system. */
 void stall_fs_release(struct run *r, struct attacker *a);
 

@@ -3,20 +3,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "attack/fill.h"
 #include "attack/victim.h"
 
-const char *victim_way_name(enum victim_way way)
-{
-	static const char *const names[] = {
-		[VICTIM_MMAP] = "mmap", [VICTIM_MPROTECT] = "mprotect",
-		[VICTIM_SHARED] = "shared",
-	};
+/* For pages to be swapped out, if the kernel is going to. */
+#define SWAP_OUT_MS 1000
 
-	return names[way];
+size_t victim_page_size(enum victim_way way)
+{
+	return victim_kinds[way].source == FROM_HUGE ? VICTIM_HUGE_SIZE : page_size();
 }
 
 uint64_t victim_pattern(enum victim_way way, unsigned int i)
@@ -24,10 +23,173 @@ uint64_t victim_pattern(enum victim_way way, unsigned int i)
 	return ((uint64_t)way << 32) + i;
 }
 
+/* ---- What is accessed --------------------------------------------------------- */
+
+/* A tagged mapping for the pages of this way, of a file or of none. */
+static char *map_tagged(struct run *r, struct victim *v, enum victim_way way, int fd)
+{
+	size_t each = victim_page_size(way), size = v->n[way] * each;
+	char *p = mmap(NULL, size + each, PROT_READ | PROT_WRITE | PROT_MTE,
+		       fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap(PROT_MTE)");
+	p += -(uintptr_t)p & (each - 1);
+	for (unsigned int i = 0; i < v->n[way]; i++)
+		v->page[way][i].addr = (uintptr_t)p + i * each;
+	return p;
+}
+
+static void new_memory(struct run *r, struct victim *v, enum victim_way way)
+{
+	char *p = map_tagged(r, v, way, -1);
+
+	if (madvise(p, v->n[way] * page_size(), MADV_NOHUGEPAGE))
+		return;		/* a kernel without huge pages */
+}
+
+static void new_huge(struct run *r, struct victim *v, enum victim_way way)
+{
+	char *p = map_tagged(r, v, way, -1);
+
+	if (madvise(p, v->n[way] * victim_page_size(way), MADV_HUGEPAGE))
+		bail_errno(r, "MADV_HUGEPAGE");
+}
+
+static void new_memfd(struct run *r, struct victim *v, enum victim_way way)
+{
+	int fd = memfd_create("tagged", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, (off_t)((v->n[way] + 1) * page_size())))
+		bail_errno(r, "memfd_create");
+	map_tagged(r, v, way, fd);
+	close(fd);
+}
+
+/* Data as it is written by the victim. */
+static void content(struct run *r, struct victim *v, enum victim_way way)
+{
+	(void)r;
+	for (unsigned int i = 0; i < v->n[way]; i++)
+		pattern_fill(page_at(v->page[way][i].addr), page_size(), v->seed,
+			     victim_pattern(way, i));
+}
+
+/* Where a kernel has no tag storage for them, in spite of its mitigations, they are fewer. */
+static void tagged_content(struct run *r, struct victim *v, enum victim_way way)
+{
+	struct victim_page *page = v->page[way];
+	unsigned int kept = 0, signals = 0;
+
+	new_memory(r, v, way);
+	for (unsigned int i = 0; i < v->n[way] && signals < VICTIM_MAX_SIGNALS; i++) {
+		if (probe_store(page_at(page[i].addr), 1).signal)
+			signals++;
+		else
+			page[kept++] = page[i];
+	}
+	v->n[way] = kept;
+	content(r, v, way);
+	for (unsigned int i = 0; i < kept; i++) {
+		tags_fill(page_at(page[i].addr), page_size(), v->seed, victim_pattern(way, i));
+		page[i].value = *(uint8_t *)page_at(page[i].addr);
+	}
+}
+
+/* A child has the same tagged pages, and none of those that are going to be freed. */
+static void shared_with_child(struct run *r, struct victim *v, enum victim_way way)
+{
+	void *memory = page_at(v->memory);
+	size_t size = v->memory_max * page_size();
+	pid_t pid, parent = getpid();
+
+	tagged_content(r, v, way);
+	if (madvise(memory, size, MADV_DONTFORK))
+		bail_errno(r, "MADV_DONTFORK");
+	pid = fork();
+	if (pid < 0)
+		bail_errno(r, "fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		while (getppid() == parent && !gate_wait(v->phase[VICTIM_RETRY].done, 1000))
+			;
+		_exit(0);
+	}
+	if (madvise(memory, size, MADV_DOFORK))
+		bail_errno(r, "MADV_DOFORK");
+}
+
+static bool swapped_out(struct run *r, void *page)
+{
+	unsigned char in;
+
+	if (madvise(page, page_size(), MADV_PAGEOUT) || mincore(page, page_size(), &in))
+		bail_errno(r, "MADV_PAGEOUT");
+	return !(in & 1);
+}
+
+/* Those that stay are no loss: the scenario has a look. */
+static void swap_out_content(struct run *r, struct victim *v, enum victim_way way)
+{
+	uint64_t until = now_ns() + SWAP_OUT_MS * 1000000ULL;
+
+	tagged_content(r, v, way);
+	for (unsigned int i = 0; i < v->n[way]; i++)
+		while (!swapped_out(r, page_at(v->page[way][i].addr)) && now_ns() < until)
+			;
+}
+
+const struct victim_kind victim_kinds[VICTIM_WAYS] = {
+	[VICTIM_MPROTECT] = {
+		.name = "mprotect",
+		.text = "makes a page that holds data PROT_MTE and reads it",
+		.prepare = content,
+	},
+	[VICTIM_SHARED] = {
+		.name = "shared",
+		.text = "does so with a page that it shares with the attacker, who holds it",
+		.source = FROM_SHARED,
+	},
+	[VICTIM_MMAP] = {
+		.name = "mmap",
+		.text = "frees a page and touches a new one in a PROT_MTE mapping",
+		.frees = true, .stores = true, .fresh = true, .chooses = true,
+		.prepare = new_memory,
+	},
+	[VICTIM_MEMFD] = {
+		.name = "memfd",
+		.text = "frees a page and touches a new one in a PROT_MTE mapping of a memfd",
+		.frees = true, .stores = true, .fresh = true,
+		.prepare = new_memfd,
+	},
+	[VICTIM_COW] = {
+		.name = "cow",
+		.text = "frees a page and writes to a tagged one that it shares with a child",
+		.frees = true, .stores = true, .has_tags = true, .chooses = true,
+		.retries = true,
+		.prepare = shared_with_child,
+	},
+	[VICTIM_SWAPIN] = {
+		.name = "swapin",
+		.text = "frees a page and reads a tagged one that is swapped out",
+		.frees = true, .has_tags = true, .chooses = true, .retries = true,
+		.prepare = swap_out_content,
+	},
+	[VICTIM_HUGE] = {
+		.name = "huge",
+		.text = "frees a huge page and touches a new one in a PROT_MTE mapping",
+		.source = FROM_HUGE,
+		.frees = true, .stores = true, .fresh = true, .chooses = true, .retries = true,
+		.prepare = new_huge,
+	},
+};
+
+/* ---- Accesses ------------------------------------------------------------------ */
+
 static void try_page(struct victim *v, struct victim_page *p, bool store)
 {
 	void *addr = page_at(p->addr);
-	struct probe probe = store ? probe_store(addr, 1) : probe_load(addr);
+	struct probe probe = store ? probe_store(addr, p->value) : probe_load(addr);
 
 	p->ns = probe.ns;
 	p->signal = (uint8_t)probe.signal;
@@ -35,57 +197,45 @@ static void try_page(struct victim *v, struct victim_page *p, bool store)
 	__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
 }
 
-static void tag_populated(struct run *r, struct victim *v, enum victim_way way)
+static void tag_pages(struct run *r, struct victim *v, enum victim_way way)
 {
-	struct victim_page *page = v->page[way];
+	const struct victim_kind *kind = &victim_kinds[way];
+	size_t size = victim_page_size(way);
 	unsigned int signals = 0;
 
-	for (unsigned int i = 0; i < v->n[way]; i++)
-		if (mprotect(page_at(page[i].addr), page_size(), PROT_READ | PROT_WRITE | PROT_MTE))
+	/* First all of them, then the accesses. */
+	for (unsigned int i = 0; i < v->n[way] && !kind->frees; i++)
+		if (mprotect(page_at(v->page[way][i].addr), size,
+			     PROT_READ | PROT_WRITE | PROT_MTE))
 			bail_errno(r, "mprotect(PROT_MTE)");
 	for (unsigned int i = 0; i < v->n[way] && signals < VICTIM_MAX_SIGNALS; i++) {
-		try_page(v, &page[i], false);
-		signals += !!page[i].signal;
-	}
-}
+		struct victim_page *p = &v->page[way][i];
 
-/* What is allocated next is most likely the page just freed. */
-static void tag_new(struct run *r, struct victim *v)
-{
-	struct victim_page *page = v->page[VICTIM_MMAP];
-	unsigned int n = v->n[VICTIM_MMAP], signals = 0;
-	size_t ps = page_size();
-	char *p;
-
-	if (!n)
-		return;
-	p = mte_map(n * ps, true);
-	if (!p)
-		bail_errno(r, "mmap(PROT_MTE)");
-	for (unsigned int i = 0; i < n; i++)
-		page[i].addr = (uintptr_t)p + i * ps;
-	for (unsigned int i = 0; i < n && signals < VICTIM_MAX_SIGNALS; i++) {
-		if (madvise(page_at(page[i].old), ps, MADV_DONTNEED))
+		if (kind->frees && madvise(page_at(p->old), size, MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-		try_page(v, &page[i], true);
-		signals += !!page[i].signal;
+		try_page(v, p, kind->stores);
+		signals += !!p->signal;
 	}
 }
 
 /* Data as it was, then tags that stay, then data again. */
 static void check_page(struct victim *v, enum victim_way way, unsigned int i)
 {
+	const struct victim_kind *kind = &victim_kinds[way];
 	struct victim_page *p = &v->page[way][i];
 	uint64_t id = victim_pattern(way, i);
-	size_t ps = page_size();
+	size_t size = victim_page_size(way);
 	void *addr = page_at(p->addr);
 
-	if (way == VICTIM_MMAP)
-		pattern_fill(addr, ps, v->seed, id);
-	p->data_bad |= !!pattern_check(addr, ps, v->seed, id).count;
-	p->tags_bad |= !!tags_check_same(addr, ps, 0).count;
-	tags_fill(addr, ps, v->seed, id);
-	p->data_bad |= !!pattern_check(addr, ps, v->seed, id).count;
+	if (kind->fresh)
+		pattern_fill(addr, size, v->seed, id);
+	p->data_bad |= !!pattern_check(addr, size, v->seed, id).count;
+	if (kind->has_tags)
+		p->tags_bad |= !!tags_check(addr, size, v->seed, id).count;
+	else
+		p->tags_bad |= !!tags_check_same(addr, size, 0).count;
+	tags_fill(addr, size, v->seed, id);
+	p->data_bad |= !!pattern_check(addr, size, v->seed, id).count;
 	__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
 }
 
@@ -93,6 +243,8 @@ static void check_page(struct victim *v, enum victim_way way, unsigned int i)
 static void check_all(struct victim *v, bool failed_too)
 {
 	for (int way = 0; way < VICTIM_WAYS; way++) {
+		size_t size = victim_page_size((enum victim_way)way);
+
 		for (unsigned int i = 0; i < v->n[way]; i++) {
 			struct victim_page *p = &v->page[way][i];
 			uint64_t id = victim_pattern((enum victim_way)way, i);
@@ -100,8 +252,8 @@ static void check_all(struct victim *v, bool failed_too)
 
 			if (!p->done || (p->signal && !failed_too) || p->again)
 				continue;
-			p->tags_bad |= !!tags_check(addr, page_size(), v->seed, id).count;
-			p->data_bad |= !!pattern_check(addr, page_size(), v->seed, id).count;
+			p->tags_bad |= !!tags_check(addr, size, v->seed, id).count;
+			p->data_bad |= !!pattern_check(addr, size, v->seed, id).count;
 		}
 	}
 }
@@ -130,6 +282,8 @@ static void have_child_wait(struct run *r, struct victim *v)
 	v->child_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+/* ---- Memory to choose from ------------------------------------------------------ */
+
 /* As much as the scenario wants, which may come to want more. */
 static void have_memory(struct run *r, struct victim *v)
 {
@@ -154,27 +308,44 @@ static void have_memory(struct run *r, struct victim *v)
 			}
 		}
 		gate_open(v->phase[VICTIM_FILL].done);
-		if (gate_wait(v->phase[VICTIM_TAG].begin, 5))
+		if (gate_wait(v->phase[VICTIM_PREPARE].begin, 5))
 			return;
 	} while (now_ns() < until);
 	bail(r, "nobody told the victim to go on");
 }
 
-/* What was only filled in search of pages: there has to be free memory for others. */
-static void give_back(struct run *r, struct victim *v)
+static void have_huge(struct run *r, struct victim *v)
 {
-	size_t ps = page_size();
-	unsigned char *keep = calloc(v->memory_pages + 1, 1);
+	size_t size = v->huge_pages * VICTIM_HUGE_SIZE;
+	char *p = map_memory(r, size + VICTIM_HUGE_SIZE, MADV_HUGEPAGE, -1);
+
+	p += -(uintptr_t)p & (VICTIM_HUGE_SIZE - 1);
+	populate(r, p, size);
+	v->huge = (uintptr_t)p;
+}
+
+/* Free what is in none of the chosen pages, each of these sizes, from page first on. */
+static void give_back_from(struct run *r, const struct victim *v, enum victim_source source,
+			   uint64_t memory, uint64_t first, uint64_t pages, size_t size)
+{
+	unsigned char *keep = calloc(pages + 1, 1);
 
 	if (!keep)
 		bail(r, "out of memory");
-	for (int way = 0; way < VICTIM_SHARED; way++)
-		for (unsigned int i = 0; i < v->n[way]; i++)
-			keep[(v->page[way][i].old - v->memory) / ps] = 1;
-	for (uint64_t i = v->memory_first; i < v->memory_pages; i++)
-		if (!keep[i] && madvise(page_at(v->memory + i * ps), ps, MADV_DONTNEED))
+	for (int way = 0; way < VICTIM_WAYS; way++)
+		for (unsigned int i = 0; i < v->n[way] && victim_kinds[way].source == source; i++)
+			keep[(v->page[way][i].old - memory) / size] = 1;
+	for (uint64_t i = first; i < pages; i++)
+		if (!keep[i] && madvise(page_at(memory + i * size), size, MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
 	free(keep);
+}
+
+/* What was only filled in search of pages: there has to be free memory for others. */
+static void give_back(struct run *r, const struct victim *v)
+{
+	give_back_from(r, v, FROM_MEMORY, v->memory, v->memory_first, v->memory_pages, page_size());
+	give_back_from(r, v, FROM_HUGE, v->huge, 0, v->huge_pages, VICTIM_HUGE_SIZE);
 }
 
 static void retry(struct victim *v)
@@ -183,12 +354,15 @@ static void retry(struct victim *v)
 		for (unsigned int i = 0; i < v->n[way]; i++) {
 			struct victim_page *p = &v->page[way][i];
 
-			if (!p->signal)
+			uint8_t signal = p->signal;
+
+			if (!signal)
 				continue;
-			p->again = (uint8_t)probe_load(page_at(p->addr)).signal;
+			try_page(v, p, victim_kinds[way].stores);
+			p->again = p->signal;
+			p->signal = signal;
 			if (!p->again)
 				check_page(v, (enum victim_way)way, i);
-			__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
 		}
 	}
 }
@@ -196,23 +370,29 @@ static void retry(struct victim *v)
 void victim_main(struct run *r, void *arg)
 {
 	struct victim *v = arg;
-	size_t ps = page_size();
 
-	v->memory = (uintptr_t)map_memory(r, v->memory_max * ps, MADV_NOHUGEPAGE, -1);
+	if (v->huge_pages)
+		have_huge(r, v);
+	v->memory = (uintptr_t)map_memory(r, v->memory_max * page_size(), MADV_NOHUGEPAGE, -1);
 	have_memory(r, v);
 	give_back(r, v);
-	for (unsigned int i = 0; i < v->n[VICTIM_MPROTECT]; i++)
-		pattern_fill(page_at(v->page[VICTIM_MPROTECT][i].addr), ps, v->seed,
-			     victim_pattern(VICTIM_MPROTECT, i));
-	tag_populated(r, v, VICTIM_MPROTECT);
-	tag_populated(r, v, VICTIM_SHARED);
-	tag_new(r, v);
+	for (int way = 0; way < VICTIM_WAYS; way++)
+		if (v->n[way] && victim_kinds[way].prepare)
+			victim_kinds[way].prepare(r, v, (enum victim_way)way);
+	gate_open(v->phase[VICTIM_PREPARE].done);
+
+	for (int way = 0; way < VICTIM_WAYS; way++) {
+		phase_wait(r, &v->phase[VICTIM_TAG + way]);
+		tag_pages(r, v, (enum victim_way)way);
+		gate_open(v->phase[VICTIM_TAG + way].done);
+	}
+	phase_wait(r, &v->phase[VICTIM_CHECK]);
 	for (int way = 0; way < VICTIM_WAYS; way++)
 		for (unsigned int i = 0; i < v->n[way]; i++)
 			if (v->page[way][i].done && !v->page[way][i].signal)
 				check_page(v, (enum victim_way)way, i);
 	check_all(v, false);
-	gate_open(v->phase[VICTIM_TAG].done);
+	gate_open(v->phase[VICTIM_CHECK].done);
 
 	phase_wait(r, &v->phase[VICTIM_KILL]);
 	if (v->child_waits)
@@ -227,7 +407,7 @@ void victim_main(struct run *r, void *arg)
 
 const struct role victim_role = {
 	.name = "victim",
-	.summary = "needs tagged memory, by mmap and by mprotect",
+	.summary = "needs tagged memory, in all the ways there are",
 	.syscalls = SYSCALLS("openat", "read", "close", "madvise", "mmap", "munmap", "mprotect",
-			     "clone", "clone3", "wait4"),
+			     "clone", "clone3", "wait4", "memfd_create", "ftruncate", "mincore"),
 };

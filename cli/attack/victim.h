@@ -12,20 +12,63 @@
 
 /* Most pages that are tagged in one way. */
 #define VICTIM_MAX_PAGES 512
+/* The same of huge pages, of which it keeps so many. */
+#define VICTIM_MAX_HUGE 4
+#define VICTIM_HUGE_SIZE ((size_t)2 << 20)
 /* After so many signals the victim has seen enough of one way. */
 #define VICTIM_MAX_SIGNALS 4
 
+/* In the order in which they have their turn. */
 enum victim_way {
-	VICTIM_MMAP,		/* frees a page, and touches a new one of a PROT_MTE mapping */
-	VICTIM_MPROTECT,	/* mprotect(PROT_MTE) of a page that holds data */
-	VICTIM_SHARED,		/* that, of a page that it shares with the attacker */
+	VICTIM_MPROTECT,
+	VICTIM_SHARED,
+	VICTIM_MMAP,
+	VICTIM_MEMFD,
+	VICTIM_COW,
+	VICTIM_SWAPIN,
+	VICTIM_HUGE,
 	VICTIM_WAYS,
 };
+
+/* Where the pages come from that the scenario chooses. */
+enum victim_source {
+	FROM_MEMORY,		/* the victim's memory */
+	FROM_SHARED,		/* what it shares with the attacker */
+	FROM_HUGE,		/* huge pages of the victim's */
+};
+
+struct victim;
+
+/* A way to get tagged memory. */
+struct victim_kind {
+	const char *name;	/* as parameter "victims" has it */
+	const char *text;	/* what the victim does */
+	enum victim_source source;
+	/*
+	 * The chosen page is freed before the access, which allocates one that mostly is
+	 * just that. Else it is the one that gets tagged.
+	 */
+	bool frees;
+	bool stores;		/* the access is a store */
+	bool fresh;		/* what comes has no content yet */
+	bool has_tags;		/* what comes had tags already */
+	/* The allocation knows that it is for tags, and takes another page if need be. */
+	bool chooses;
+	bool retries;		/* each time a fault is replayed it allocates anew */
+	/*
+	 * Make what is accessed, in the victim, and set addr of its pages; NULL: they are
+	 * those chosen. The mitigations are on.
+	 */
+	void (*prepare)(struct run *r, struct victim *v, enum victim_way way);
+};
+
+extern const struct victim_kind victim_kinds[VICTIM_WAYS];
 
 struct victim_page {
 	uint64_t old;		/* address of the chosen page */
 	uint64_t addr;		/* address of what gets tagged */
 	uint64_t ns;		/* the first access took this long */
+	uint8_t value;		/* what that stores, if it is a store */
 	uint8_t done;		/* it was accessed */
 	uint8_t signal;		/* and this was raised */
 	uint8_t data_bad, tags_bad;
@@ -34,7 +77,9 @@ struct victim_page {
 
 enum victim_phase {
 	VICTIM_FILL,		/* has as much memory as is wanted: begins by itself */
-	VICTIM_TAG,		/* has tried to tag all pages */
+	VICTIM_PREPARE,		/* has made what it is going to access */
+	VICTIM_TAG,		/* has tried to tag all pages of way 0; and so on */
+	VICTIM_CHECK = VICTIM_TAG + VICTIM_WAYS,	/* has checked what it got */
 	VICTIM_KILL,		/* its child, which waited in a fault, is gone */
 	VICTIM_RETRY,		/* has tried again what failed */
 	VICTIM_PHASES,
@@ -48,7 +93,10 @@ struct victim {
 	uint64_t memory_max;	/* pages for which there are addresses */
 	uint64_t memory_first;	/* pages it keeps, and what is chosen of the others */
 	uint64_t memory_wanted, memory_pages;	/* pages it shall have filled, and has */
+	uint64_t huge;		/* address of memory in huge pages, so many of them: */
+	uint64_t huge_pages;
 	int memory_full;	/* it can have no more */
+	bool wants[VICTIM_WAYS];	/* parameter "victims", and what there is here */
 	unsigned int n[VICTIM_WAYS];
 	struct victim_page page[VICTIM_WAYS][VICTIM_MAX_PAGES];
 	uint64_t progress;	/* grows with every access */
@@ -61,7 +109,8 @@ extern const struct role victim_role;
 /* For role_spawn(); arg is the struct victim. */
 void victim_main(struct run *r, void *arg);
 
-const char *victim_way_name(enum victim_way way);
+/* Of the pages of this way. */
+size_t victim_page_size(enum victim_way way);
 /* The number of a page's pattern: no two of them have the same. */
 uint64_t victim_pattern(enum victim_way way, unsigned int i);
 

@@ -39,7 +39,7 @@ static const char bash_tail[] =
 	"	fi\n"
 	"	if [[ -z $words ]]; then\n"
 	"		case $cmd in\n"
-	"		run | describe | suite)\n"
+	"		run | describe | suite | attack)\n"
 	"			words=$(tagscope list --names 2>/dev/null)\n"
 	"			for ((i = 2; i < COMP_CWORD; i++)); do\n"
 	"				for w in $words; do\n"

@@ -36,6 +36,9 @@ wrong "--seed wants a number" run --seed x passes
 wrong "--time-limit wants seconds" run --time-limit 0 passes
 wrong "no scenario fits" suite 'nosuch*'
 wrong "no scenario has a parameter 'x'" suite --matrix x=1
+wrong "no scenario 'nosuch'" attack nosuch
+wrong "is no adversary" attack passes
+wrong "not both" attack --json --markdown
 wrong "--kind is" list --kind friendly
 wrong "go together" state --pid 1
 wrong "--blocks wants" state --blocks x

@@ -37,6 +37,11 @@ scenarios() {
 	for f in "$top/$1"/*.c; do basename "$f" .c; done
 }
 
+# adversaries: the names of all, of which one file may have several.
+adversaries() {
+	sed -n 's/^\t  \.name = "\([a-z0-9-]*\)",$/\1/p' "$top"/adversarial/*.c | sort
+}
+
 # finish: the plan; ends the part.
 finish() {
 	echo "1..$n"
