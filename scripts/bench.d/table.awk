@@ -45,9 +45,12 @@ END {
 		note[nn] = part[2]
 	}
 	for (i = 1; i <= nf; i++)
-		aim(figure[i], "off", 0.1, figure[i] ", option off")
-	aim("plain-fault", "cma", 0.5, "plain-fault, cma")
-	aim("mte-fault", "cma", 3, "mte-fault, cma, tag storage free")
+		aim(figure[i], "off", 0.2, figure[i] ", option off")
+	aim("plain-fault", "cma", 0.1, "plain-fault, cma")
+	aim("mte-fault", "cma", 2, "mte-fault, cma, tag storage free")
+	aim("mte-unmap", "cma", 10, "mte-unmap, cma")
+	aim("mprotect", "cma", 30, "mprotect(PROT_MTE), cma, tag storage free")
+	aim("mte-thp-fault", "cma", 20, "mte-thp-fault, cma, tag storage free")
 	aim("lent-futex-wake", "cma", 1, "futex wake, page in tag storage")
 	aim("lent-process-vm", "cma", 1, "process_vm_readv, page in tag storage")
 	aim("lent-direct-read", "cma", 1, "O_DIRECT read, page in tag storage")
