@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "scenario/failures.h"
@@ -571,45 +570,6 @@ static void huge(struct run *r, struct vmm *v)
 
 #define MAX_PINS 4096
 
-struct pins {
-	int fd[2 * MAX_PINS / 256 + 2][2];
-	size_t pipes;
-};
-
-/* Have pipes hold n pages, wherever they are. */
-static void pin(struct run *r, struct pins *p, char *const *pages, size_t n)
-{
-	size_t room = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct iovec iov = { .iov_base = pages[i], .iov_len = 1 };
-
-		if (!room) {
-			int *fd = p->fd[p->pipes];
-
-			if (p->pipes == sizeof(p->fd) / sizeof(p->fd[0]) || pipe2(fd, O_CLOEXEC))
-				bail_errno(r, "pipe");
-			p->pipes++;
-			/* A pipe of one page has one buffer. */
-			if (fcntl(fd[1], F_SETPIPE_SZ, 256 * (int)page_size()) < 0)
-				bail_errno(r, "F_SETPIPE_SZ");
-			room = 256;
-		}
-		if (vmsplice(p->fd[p->pipes - 1][1], &iov, 1, SPLICE_F_NONBLOCK) != 1)
-			bail_errno(r, "vmsplice");
-		room--;
-	}
-}
-
-static void unpin(struct pins *p)
-{
-	for (size_t i = 0; i < p->pipes; i++) {
-		close(p->fd[i][0]);
-		close(p->fd[i][1]);
-	}
-	p->pipes = 0;
-}
-
 /* Pages of ballast as guest memory: the guest must leave them as they are. */
 static void stored_content(struct content *c, char *const *pages, size_t n, uint64_t seed)
 {
@@ -668,7 +628,7 @@ static void moved_out(struct run *r, struct vmm *v, char *const *pages, size_t n
 static void stuck(struct run *r, struct vmm *v, char *page)
 {
 	const unsigned int wait_ms = 200;
-	struct pins pins = { .pipes = 0 };
+	struct pins *pins;
 	struct content c = content_new(r);
 	const char *name = "a pinned page in tag storage";
 	struct vmm_end end;
@@ -676,15 +636,18 @@ static void stuck(struct run *r, struct vmm *v, char *page)
 	long ret;
 
 	step(r,
-	     "A page of the VMM lies in tag storage and is pinned there. The guest cannot have it: KVM_RUN says EBUSY, in bounded time, and the VMM decides.");
+	     "A page of the VMM lies in tag storage and is pinned there. The guest cannot have it: KVM_RUN says so, and where, in bounded time, and the VMM decides.");
 	switch_set(r, "move_before_pin", 0);
 	switch_set(r, "fault_wait_ms", wait_ms);
-	pin(r, &pins, &page, 1);
+	pins = pin_pages(r, &page, 1);
 	require(r, page_now(r, 0, page).in_tag_storage, "%s: it is there", name);
 	give_memory(r, v, 0, VMM_MEMORY, page, page_size(), false);
 	stored_content(&c, &page, 1, rnd(r));
 	end = vmm_set(v, VMM_MEMORY, 1, c.tags, c.data);
-	expect_eq_u64(r, (uint64_t)-end.err, EBUSY, "%s: KVM_RUN fails with EBUSY", name);
+	expect_eq_u64(r, (uint64_t)-end.err, EFAULT, "%s: KVM_RUN fails with EFAULT", name);
+	expect_eq_u64(r, end.fault_size, page_size(),
+		      "%s: the exit is a memory fault, of a page", name);
+	expect_eq_u64(r, end.fault_gpa, VMM_MEMORY, "%s: it tells which page of the guest", name);
 	/* The upper bound is for a busy machine. */
 	expect_range(r, end.ns / 1000000, wait_ms / 2, wait_ms + 20000,
 		     "%s: it waits no longer than fault_wait_ms says", name);
@@ -702,7 +665,7 @@ static void stuck(struct run *r, struct vmm *v, char *page)
 
 	step(r,
 	     "The pin is gone, and the VMM has the guest try again: it goes on where it stopped.");
-	unpin(&pins);
+	unpin_pages(pins);
 	end = vmm_again(v);
 	expect_return(r, end, name, "not pinned any more, the guest goes on");
 	guest_finds(r, v, VMM_MEMORY, &c, 1, name, "the guest then reads");
@@ -722,19 +685,17 @@ static void stuck(struct run *r, struct vmm *v, char *page)
 static void amid_pins(struct run *r, struct vmm *v, struct memory_of_guest *m, char *const *pages,
 		      size_t n)
 {
-	struct pins *pins = calloc(1, sizeof(*pins));
 	const char *name = "a huge page amid pins";
 	bool needs_held = false;
 	struct content c = content_new(r);
 	uint64_t seed = rnd(r);
+	struct pins *pins;
 
-	if (!pins)
-		bail_errno(r, "memory");
 	step(r,
 	     "%zu pages in tag storage are pinned, and the guest's huge page needs some of it. It is mapped in small pages, and those whose tags cannot be stored move.",
 	     n);
 	switch_set(r, "move_before_pin", 0);
-	pin(r, pins, pages, n);
+	pins = pin_pages(r, pages, n);
 	require(r, count_stored(r, pages, n), "%s: there are pins in tag storage", name);
 	for (size_t i = 0; i < HUGE_PAGES && !needs_held; i++)
 		needs_held = page_now(r, 0, m->base + i * page_size()).block_state == BLOCK_PINNED;
@@ -752,8 +713,7 @@ static void amid_pins(struct run *r, struct vmm *v, struct memory_of_guest *m, c
 		skip_result(r, "none of the pins is in the tag storage of the huge page",
 			    "%s: it is not in one piece any more", name);
 	give_memory(r, v, 0, VMM_MEMORY, m->base, 0, false);
-	unpin(pins);
-	free(pins);
+	unpin_pages(pins);
 	switch_set(r, "move_before_pin", 1);
 	content_free(&c);
 }
@@ -972,7 +932,7 @@ static const struct scenario kvm_scenario = {
 		"A guest with MTE can set the tags of all its memory, and the host does not see when it does: all of it counts as tagged. "
 		"The VMM need not use tags itself, so its pages come without tag storage, and may even lie in tag storage; and there is no fault on access in a guest. "
 		"KVM has to find storage, or another page, before it maps a page for the guest, and before it takes any lock. "
-		"What it cannot have in bounded time the VMM is told: KVM_RUN fails with EBUSY, and can be tried again.",
+		"What it cannot have in bounded time the VMM is told: KVM_RUN fails with KVM_EXIT_MEMORY_FAULT, and can be tried again.",
 	.groups = "kvm",
 	.params = PARAMS(
 		P_ENUM("only", "all", "all|kinds|guest|huge|stolen|pinned",

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "scenario/area.h"
@@ -623,41 +622,17 @@ static void storage_short(struct run *r, uint64_t start)
 
 /* ---- Storage that is held ------------------------------------------------------------------- */
 
-#define PIPE_BYTES ((size_t)1 << 20)
-
-/* Hold these pages for as long as the pipes are there. */
-static size_t pin_pages(struct run *r, char **pages, size_t n, int (*pipes)[2], size_t max_pipes)
-{
-	size_t held = 0;
-
-	for (size_t k = 0; k < max_pipes && held < n; k++) {
-		ssize_t one = 1;
-
-		if (pipe2(pipes[k], O_CLOEXEC | O_NONBLOCK) ||
-		    fcntl(pipes[k][1], F_SETPIPE_SZ, PIPE_BYTES) < 0)
-			bail_errno(r, "a pipe of %zu bytes", PIPE_BYTES);
-		while (held < n && one == 1) {
-			struct iovec v = { .iov_base = pages[held], .iov_len = 1 };
-
-			one = vmsplice(pipes[k][1], &v, 1, SPLICE_F_NONBLOCK);
-			held += one == 1;
-		}
-	}
-	return held;
-}
-
 static void storage_held(struct run *r)
 {
 	enum { MAX = 4096 };
-	size_t n = summary_now(r).blocks / 3, got, held;
+	size_t n = summary_now(r).blocks / 3, held;
 	char **pages = calloc(MAX, sizeof(*pages));
 	struct state_summary before, after;
 	struct ballast *b = ballast_new(r);
-	int (*pipes)[2] = calloc(MAX, sizeof(*pipes));
-	size_t max_pipes = MAX / 256 + 1;
 	struct huge h, old;
+	struct pins *pins;
 
-	if (!pages || !pipes)
+	if (!pages)
 		bail(r, "no memory");
 	if (n > MAX)
 		n = MAX;
@@ -666,8 +641,8 @@ static void storage_held(struct run *r)
 	old = huge_map(r, AREA_RW, -1);
 	area_write_data(r, &old.a);
 	switch_set(r, "move_before_pin", 0);
-	got = ballast_into_tag_storage(r, b, n, memory_reserve(r) + 8 * HUGE_SIZE, pages, n);
-	held = pin_pages(r, pages, got, pipes, max_pipes);
+	held = ballast_into_tag_storage(r, b, n, memory_reserve(r) + 8 * HUGE_SIZE, pages, n);
+	pins = pin_pages(r, pages, held);
 	note(r, "%zu pages in tag storage are held", held);
 	require(r, held >= n / 2, "enough pages in tag storage are held");
 
@@ -686,15 +661,12 @@ static void storage_held(struct run *r)
 	measure(r, "reservations_failed", "1", (double)(after.reserve_busy - before.reserve_busy));
 	expect_eq_u64(r, after.foa_sigbus, before.foa_sigbus, "nobody got SIGBUS");
 
-	for (size_t k = 0; k < max_pipes; k++)
-		if (pipes[k][1] && (close(pipes[k][0]) || close(pipes[k][1])))
-			bail_errno(r, "close");
+	unpin_pages(pins);
 	huge_unmap(r, &h);
 	huge_unmap(r, &old);
 	expect_intact(r, ballast_check(b), "the data in tag storage is intact");
 	ballast_free(b);
 	free(pages);
-	free(pipes);
 }
 
 /* The kernel switches them off itself where there are less than 512 MiB of memory. */

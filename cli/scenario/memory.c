@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "scenario/memory.h"
@@ -254,4 +255,50 @@ size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, u
 		page_locations_each(r, 0, f.base, CHUNK / page_size(), find_storage, &f);
 	}
 	return f.n;
+}
+
+/* ---- Pins --------------------------------------------------------------------- */
+
+/* Pages that a pipe holds; it has a buffer for each, and more only for the privileged. */
+#define PIPE_PAGES 256
+
+struct pins {
+	size_t pipes;
+	int fd[][2];
+};
+
+struct pins *pin_pages(struct run *r, char *const *pages, size_t n)
+{
+	size_t max = n / PIPE_PAGES + 1;
+	struct pins *p = malloc(sizeof(*p) + max * sizeof(p->fd[0]));
+
+	if (!p)
+		bail(r, "out of memory");
+	p->pipes = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct iovec iov = { .iov_base = pages[i], .iov_len = 1 };
+
+		if (i % PIPE_PAGES == 0) {
+			int *fd = p->fd[p->pipes];
+
+			if (pipe2(fd, O_CLOEXEC))
+				bail_errno(r, "pipe");
+			p->pipes++;
+			/* A pipe of one page has one buffer. */
+			if (fcntl(fd[1], F_SETPIPE_SZ, PIPE_PAGES * (int)page_size()) < 0)
+				bail_errno(r, "F_SETPIPE_SZ");
+		}
+		if (vmsplice(p->fd[p->pipes - 1][1], &iov, 1, SPLICE_F_NONBLOCK) != 1)
+			bail_errno(r, "vmsplice");
+	}
+	return p;
+}
+
+void unpin_pages(struct pins *p)
+{
+	for (size_t i = 0; i < p->pipes; i++) {
+		close(p->fd[i][0]);
+		close(p->fd[i][1]);
+	}
+	free(p);
 }

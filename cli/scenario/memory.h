@@ -53,4 +53,12 @@ size_t ballast_in_tag_storage(struct run *r, const struct ballast *b);
 size_t ballast_into_tag_storage(struct run *r, struct ballast *b, size_t want, uint64_t free,
 				char **pages, size_t max);
 
+/*
+ * Have pipes hold n pages of the caller, wherever they are, until unpin_pages(). What lies in
+ * tag storage stays there only if the switch move_before_pin is off.
+ */
+struct pins;
+struct pins *pin_pages(struct run *r, char *const *pages, size_t n);
+void unpin_pages(struct pins *p);
+
 #endif

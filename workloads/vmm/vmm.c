@@ -97,6 +97,21 @@ static size_t guest_offset(const char *symbol)
 	return (uintptr_t)symbol - (uintptr_t)vmm_guest;
 }
 
+/* Of Linux 6.8; headers may be older. */
+#define EXIT_MEMORY_FAULT 39
+
+static void note_memory_fault(const struct vmm *v, struct vmm_end *end)
+{
+	struct { uint64_t flags, gpa, size; } fault;
+
+	if (end->err != -EFAULT || v->run->exit_reason != EXIT_MEMORY_FAULT)
+		return;
+	/* All kinds of exit are in one union. */
+	memcpy(&fault, &v->run->mmio, sizeof(fault));
+	end->fault_gpa = fault.gpa;
+	end->fault_size = fault.size;
+}
+
 /* Run the guest until it hands over, or cannot go on. */
 static struct vmm_end run_guest(struct vmm *v)
 {
@@ -115,6 +130,7 @@ static struct vmm_end run_guest(struct vmm *v)
 	}
 	alarm_in(v, 0);
 	end.ns = now_ns() - start;
+	note_memory_fault(v, &end);
 	if (end.err)
 		return end;
 	if (v->run->exit_reason != KVM_EXIT_MMIO || !v->run->mmio.is_write ||

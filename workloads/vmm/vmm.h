@@ -49,6 +49,8 @@ struct vmm_end {
 	bool exception;		/* the guest took one: x0 is ESR, x1 FAR, x2 ELR */
 	uint64_t x0, x1, x2;	/* the function's results */
 	uint64_t ns;		/* how long it took */
+	/* With err == -EFAULT: the memory of the guest it could not have, if size is not 0. */
+	uint64_t fault_gpa, fault_size;
 };
 
 /* Functions of guest.S. */

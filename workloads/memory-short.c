@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * workloads/memory-short.c: data becomes taggable while memory is full. Room has to be made as
+ * for any allocation, and at the worst the OOM killer makes it: nobody gets SIGBUS.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "scenario/area.h"
+#include "scenario/memory.h"
+#include "scenario/page.h"
+#include "scenario/scenario.h"
+
+#define MIB ((size_t)1 << 20)
+#define KIB ((size_t)1 << 10)
+/* What is looked at together when memory is nearly full. */
+#define MIN_FREE "/proc/sys/vm/min_free_kbytes"
+#define MIN_FREE_KIB 4096
+#define SMALL_STEP (16 * KIB)
+
+static const struct role hog_role = {
+	.name = "hog",
+	.summary = "fills memory to the brim, and would be killed first",
+	.user = ROLE_ROOT,
+};
+
+struct filling {
+	struct gate *full;
+	size_t max;
+	uint64_t keep;
+};
+
+/* Free memory that everybody can use; tag storage is for movable data only. */
+static uint64_t free_for_all(struct run *r)
+{
+	struct memory m = memory_now(r);
+
+	return m.free - m.cma_free;
+}
+
+/* Ends only by being killed, by the scenario or for want of memory. */
+static void fill(struct run *r, void *arg)
+{
+	struct filling *f = arg;
+	size_t done = 0;
+	uint64_t free;
+	char *p;
+
+	if (kernel_write(r, "/proc/self/oom_score_adj", "1000"))
+		bail_errno(r, "oom_score_adj");
+	p = mmap(NULL, f->max, AREA_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED || madvise(p, f->max, MADV_NOHUGEPAGE))
+		bail_errno(r, "memory of %zu bytes", f->max);
+	while ((free = free_for_all(r)) > f->keep && done < f->max) {
+		size_t step = free > f->keep + 16 * MIB ? MIB : SMALL_STEP;
+
+		memset(p + done, 1, step);
+		done += step;
+	}
+	gate_open(f->full);
+	for (;;)
+		pause();
+}
+
+static void memory_short_run(struct run *r)
+{
+	size_t stride = pages_per_block(r), n = param_u64(r, "size") / page_size() / stride;
+	struct state_summary before = summary_now(r), after;
+	struct memory m = memory_now(r);
+	struct filling *f = shared_alloc(r, sizeof(*f));
+	struct area all, some;
+	uint64_t failed = 0;
+	struct role_end end;
+	struct child *hog;
+
+	if (param_u64(r, "size") > m.free / 2)
+		skip(r, "%zu MiB of free memory are too few", (size_t)(m.free / MIB));
+	step(r, "Data of this program comes first, so that it lies in ordinary memory. Then another process fills what is left, tag storage too, but for a few hundred KiB.");
+	all = area_map(r, n * stride, false);
+	area_write_data(r, &all);
+	if (madvise(all.base, area_len(&all), MADV_DONTFORK))
+		bail_errno(r, "MADV_DONTFORK");
+	/* Huge pages make the kernel keep more than this is about. */
+	if (kernel_write(r, MIN_FREE, "%u", MIN_FREE_KIB))
+		bail_errno(r, MIN_FREE);
+	f->full = gate_new(r);
+	f->max = m.total;
+	f->keep = memory_min_free(r) + param_u64(r, "margin");
+	hog = role_spawn(r, &hog_role, fill, f);
+	while (!gate_wait(f->full, 100) && role_wait(r, hog, 0).timed_out)
+		;
+	require(r, gate_wait(f->full, 0), "memory is full");
+	m = memory_now(r);
+	measure(r, "free", "KiB", (double)((m.free - m.cma_free) / KIB));
+	measure(r, "free_tag_storage", "KiB", (double)(m.cma_free / KIB));
+
+	step(r,
+	     "The data becomes taggable, and a page of it for each block is touched. Data has to leave tag storage for that, and there is hardly any memory to move it to.");
+	area_protect(r, &all, true);
+	for (size_t i = 0; i < n; i++)
+		failed += probe_load(area_page(&all, i * stride)).signal != 0;
+	after = summary_now(r);
+	end = role_wait(r, hog, 2000);
+	measure(r, "blocks_emptied", "blocks",
+		(double)(after.reserve_migrated - before.reserve_migrated));
+	measure(r, "hog_killed", "1", (double)(end.signal != 0));
+	expect_eq_u64(r, failed, 0, "want of memory is no SIGBUS: nobody holds anything");
+	expect_eq_u64(r, after.foa_sigbus, before.foa_sigbus, "nor is one counted");
+	expect_range(r, after.reserve_migrated - before.reserve_migrated, 1, UINT64_MAX,
+		     "data had to leave tag storage");
+	if (!end.signal)
+		role_kill(r, hog);
+
+	step(r, "The other process is gone, and all of the data is as it was.");
+	some = all;
+	some.tags = 0;
+	expect_intact(r, area_check_data(&some), "the data that became taggable is as it was");
+	area_unmap(r, &all);
+}
+
+static const struct scenario memory_short_scenario = {
+	.name = "memory-short",
+	.kind = SCENARIO_WORKLOAD,
+	.summary = "data becomes taggable while memory is full: reclaim or the OOM killer, never SIGBUS",
+	.explanation =
+		"To make a page taggable, data may have to leave the storage for its tags, which takes a free page elsewhere. "
+		"When there is none it is as with any memory that a program needs: something is reclaimed, or swapped out, or the OOM killer chooses a victim. "
+		"That the data could not move for want of memory does not mean that somebody holds it, so the program that touches the page must not get SIGBUS.",
+	.groups = "stress",
+	.params = PARAMS(P_SIZE("size", "400M", 1 << 20, (uint64_t)1 << 40, "data that becomes taggable"),
+			 P_SIZE("margin", "2M", 0, 1 << 30, "memory that stays free, beyond what the kernel keeps")),
+	.needs = NEED_POLICY_CMA,
+	.min_memory = 900 << 20,
+	.time_limit_s = 900,
+	.save_restore = SETTINGS({ MIN_FREE }),
+	.roles = ROLES(&hog_role),
+	.run = memory_short_run,
+};
+SCENARIO(memory_short_scenario);
