@@ -21,7 +21,7 @@
 /* Of what the tags of tagged pages could leave, so much is to be usable, in percent. */
 #define BAR 97
 /* Converging has come to its end when nothing has changed for so long. */
-#define STANDSTILL_MS 40000
+#define STANDSTILL_MS 150000
 /* Longer than the kernel waits before it looks at what has changed. */
 #define REST_MS 3000
 #define PINS 64
@@ -397,7 +397,7 @@ static const struct scenario gather_scenario = {
 	.params = PARAMS(
 		P_UINT("tagged", "10", 1, 20, "percent of memory that is tagged in the end"),
 		P_UINT("rounds", "2", 1, 1000, "how often pages come and go"),
-		P_UINT("cpu", "10", 1, 99, "percent of a CPU that gathering may take; the kernel's default is 1"),
+		P_UINT("cpu", "1", 1, 99, "percent of a CPU that gathering may take, as the kernel has it by default"),
 		P_BOOL("thp", "no", "half of what is tagged are huge pages")),
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
