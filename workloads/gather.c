@@ -316,7 +316,8 @@ static void gather_run(struct run *r)
 	     (unsigned long long)param_u64(r, "rounds"), percent);
 	switch_set(r, "gather", 0);
 	before = summary_now(r);
-	l.plain = tract_new(r, l.memory * 25 / 100, 1, false);
+	l.plain = tract_new(r, l.memory * param_u64(r, "untagged") / 100, 1,
+			    false);
 	if (thp)
 		l.huge = tract_new(r, peak / 2, huge_pages(), true);
 	l.small = tract_new(r, peak - l.huge.units * l.huge.unit, 1, true);
@@ -396,6 +397,7 @@ static const struct scenario gather_scenario = {
 	.groups = "quick",
 	.params = PARAMS(
 		P_UINT("tagged", "10", 1, 20, "percent of memory that is tagged in the end"),
+		P_UINT("untagged", "25", 1, 40, "percent of memory in use for other things, at most"),
 		P_UINT("rounds", "2", 1, 1000, "how often pages come and go"),
 		P_UINT("cpu", "1", 1, 99, "percent of a CPU that gathering may take, as the kernel has it by default"),
 		P_BOOL("thp", "no", "half of what is tagged are huge pages")),
