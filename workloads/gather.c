@@ -1,62 +1,193 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * workloads/gather.c: how full the blocks are that hold tags. One tagged page takes a
- * whole block, which serves 32 or more; so it matters where tagged pages lie.
+ * workloads/gather.c: how much tag storage is usable for data when some memory is tagged.
+ * One tagged page takes a whole block, which serves 32 or more; so it matters where tagged
+ * pages lie, and the kernel gathers them in the background.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "scenario/area.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
-#define MAX_CHUNK 64	/* pages that come and go together */
+#define HUGE_SIZE ((size_t)2 << 20)
+/* Of what the tags of tagged pages could leave, so much is to be usable, in percent. */
+#define BAR 97
+/* Converging has come to its end when nothing has changed for so long. */
+#define STANDSTILL_MS 150000
+/* Longer than the kernel waits before it looks at what has changed. */
+#define REST_MS 3000
+#define PINS 64
 
-struct chunk {
+/* Memory whose units, of one page or of a huge page, come and go by themselves. */
+struct tract {
 	struct area a;
 	bool tagged;
+	size_t unit, units;	/* pages; how many */
+	bool *there;
+	size_t held;		/* units that are there */
+	size_t *order, at;	/* in which order they come and go, and the next one */
+	size_t goal;
 };
 
-/* What happens in a step of a life: this chunk is freed, or comes if it is not there. */
-struct event {
-	size_t chunk, pages;
-	bool tagged;
+static size_t huge_pages(void)
+{
+	return HUGE_SIZE / page_size();
+}
+
+static struct area huge_area(struct run *r, size_t n)
+{
+	char *p = mte_map(n * page_size() + HUGE_SIZE, true);
+
+	if (!p)
+		bail_errno(r, "mmap of %zu pages", n);
+	p += -(uintptr_t)p & (HUGE_SIZE - 1);
+	if (madvise(p, n * page_size(), MADV_HUGEPAGE))
+		skip(r, "this kernel has no transparent huge pages (MADV_HUGEPAGE: %s)",
+		     strerror(errno));
+	return area_at(r, p, n);
+}
+
+static struct tract tract_new(struct run *r, size_t pages, size_t unit, bool tagged)
+{
+	struct tract t = { .tagged = tagged, .unit = unit, .units = pages / unit };
+
+	pages = t.units * unit;
+	t.a = unit == 1 ? area_map(r, pages, tagged) : huge_area(r, pages);
+	if (!tagged)
+		t.a.tags = 0;
+	t.there = calloc(t.units, sizeof(*t.there));
+	t.order = calloc(t.units, sizeof(*t.order));
+	if (!t.there || !t.order)
+		bail(r, "out of memory");
+	for (size_t i = 0; i < t.units; i++)
+		t.order[i] = i;
+	return t;
+}
+
+static void tract_shuffle(struct run *r, struct tract *t)
+{
+	for (size_t i = t->units; i > 1; i--) {
+		size_t k = rnd_below(r, i), swap = t->order[k];
+
+		t->order[k] = t->order[i - 1];
+		t->order[i - 1] = swap;
+	}
+	t->at = 0;
+}
+
+/* One unit comes or goes, towards the goal; false if that is reached. */
+static bool tract_step(struct run *r, struct tract *t)
+{
+	bool comes = t->held < t->goal;
+	size_t i;
+
+	if (t->held == t->goal)
+		return false;
+	do
+		i = t->order[t->at++ % t->units];
+	while (t->there[i] == comes);
+
+	if (!comes && madvise(area_page(&t->a, i * t->unit), t->unit * page_size(),
+			      MADV_DONTNEED))
+		bail_errno(r, "MADV_DONTNEED");
+	for (size_t k = 0; comes && k < t->unit; k++) {
+		size_t nr = i * t->unit + k;
+
+		pattern_fill(area_page(&t->a, nr), page_size(), t->a.data, nr);
+		if (t->tagged)
+			tags_fill(area_page(&t->a, nr), page_size(), t->a.tags, nr);
+	}
+	t->there[i] = comes;
+	t->held += comes ? 1 : -1;
+	return true;
+}
+
+static bool page_intact(const struct tract *t, size_t nr)
+{
+	const char *p = area_page(&t->a, nr);
+
+	return !pattern_check(p, page_size(), t->a.data, nr).count &&
+	       (!t->tagged || !tags_check(p, page_size(), t->a.tags, nr).count);
+}
+
+/* Pages with data or tags that are not what was written there. */
+static size_t tract_damaged(const struct tract *t)
+{
+	size_t bad = 0;
+
+	for (size_t nr = 0; nr < t->a.n; nr++)
+		bad += t->there[nr / t->unit] && !page_intact(t, nr);
+	return bad;
+}
+
+static size_t tract_misplaced(struct run *r, const struct tract *t)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < t->units; i++)
+		if (t->there[i])
+			bad += tags_not_stored(r, 0, area_page(&t->a, i * t->unit), t->unit,
+					       STORED_PERMANENT);
+	return bad;
+}
+
+/* What goes on in memory: small pages, tagged and not, and perhaps huge ones. */
+struct life {
+	struct tract small, huge, plain;
+	size_t memory;		/* pages of the machine that have tag storage */
 };
 
-static void chunk_new(struct run *r, struct chunk *c, const struct event *e)
+static size_t tagged_pages(const struct life *l)
 {
-	c->tagged = e->tagged;
-	c->a = area_map(r, e->pages, e->tagged);
-	area_write_data(r, &c->a);
-	if (e->tagged)
-		area_write_tags(r, &c->a);
+	return l->small.held + l->huge.held * l->huge.unit;
 }
 
-struct totals {
-	uint64_t tagged, bad;
-};
-
-static void chunk_check(struct chunk *c, struct totals *t)
+static void live(struct run *r, struct life *l, unsigned int percent, uint64_t rounds)
 {
-	t->bad += !!area_check_data(&c->a).count;
-	if (c->tagged)
-		t->bad += !!area_check_tags(&c->a).count;
+	struct tract *t[] = { &l->small, &l->plain, &l->huge };
+	size_t target = l->memory * percent / 100, n = l->huge.units ? 3 : 2;
+
+	for (uint64_t i = 0; i < 2 * rounds; i++) {
+		bool grow = i % 2 == 0, more = true;
+
+		for (size_t k = 0; k < n; k++) {
+			t[k]->goal = grow ? t[k]->units : t[k]->units / 2;
+			tract_shuffle(r, t[k]);
+		}
+		if (!grow) {
+			l->huge.goal = n > 2 ? target / 2 / l->huge.unit : 0;
+			l->small.goal = target - l->huge.goal * huge_pages();
+		}
+		while (more) {
+			more = false;
+			/* Small pages come and go more often than huge ones. */
+			for (size_t k = 0; k < n; k++)
+				if (k < 2 || !rnd_below(r, huge_pages()) || !more)
+					more |= tract_step(r, t[k]);
+		}
+	}
 }
 
-static void chunk_drop(struct run *r, struct chunk *c, struct totals *t)
+/* Blocks that these pages take at least, and those that should be usable then. */
+static uint64_t usable_at_best(const struct state_summary *s)
 {
-	chunk_check(c, t);
-	area_unmap(r, &c->a);
+	uint64_t room = s->block_pages * STATE_DATA_PER_TAG;
+
+	return s->blocks - (s->reserved_pages + room - 1) / room;
 }
 
-/* Tagged pages, and how many fit into the blocks that are reserved for them. */
-static double fullness(const struct state_summary *s)
+static double usable_share(const struct state_summary *s)
 {
-	double room = (double)s->blocks_reserved * (double)s->block_pages * STATE_DATA_PER_TAG;
-
-	return room > 0 ? 100.0 * (double)s->reserved_pages / room : 0;
+	return 100.0 * (double)(s->blocks_available + s->blocks_isolating) /
+	       (double)usable_at_best(s);
 }
 
 /* The block map says the same as the counters. */
@@ -78,182 +209,207 @@ static void expect_map(struct run *r, const char *when)
 	expect_eq_u64(r, pages, s.reserved_pages, "%s: the blocks count as many pages", when);
 }
 
-/* What one life, with gathering or without, came to. */
-struct life {
-	double mean, after_free, refilled;	/* fullness, in % */
-	uint64_t gathered;
-	size_t freed;				/* pages, before they were filled again */
+/* Does nobody look for what to gather, once what happened before has been looked at? */
+static void expect_rest(struct run *r, const char *when)
+{
+	struct state_summary s, before;
+
+	sleep_ms(REST_MS);
+	before = summary_now(r);
+	sleep_ms(REST_MS);
+	s = summary_now(r);
+	expect_eq_u64(r, s.gather_runs, before.gather_runs, "%s: nobody looks for what to gather",
+		      when);
+	expect_eq_u64(r, s.gather_ns, before.gather_ns, "%s: and it takes no time", when);
+}
+
+/* Pages that nobody can move, and where they are. */
+struct pins {
+	int fd[2];
+	size_t nr, page[PINS];
+	uint64_t pfn[PINS];
 };
 
-static size_t held_pages(const struct chunk *chunk, size_t nr)
+static void pin_some(struct run *r, const struct life *l, struct pins *p)
 {
-	size_t held = 0;
+	const struct tract *t = &l->small;
 
-	for (size_t i = 0; i < nr; i++)
-		held += chunk[i].a.base && chunk[i].tagged ? chunk[i].a.n : 0;
-	return held;
-}
+	if (pipe2(p->fd, O_CLOEXEC) || fcntl(p->fd[1], F_SETPIPE_SZ, PINS * page_size()) < 0)
+		bail_errno(r, "pipe");
+	while (p->nr < PINS) {
+		size_t nr = rnd_below(r, t->units);
+		struct iovec v = { .iov_base = area_page(&t->a, nr), .iov_len = 1 };
+		struct page_location where;
 
-static void expect_held(struct run *r, const char *how, const char *when,
-			const struct state_summary *start, size_t held)
-{
-	struct state_summary s;
-
-	expect(r, reserved_pages_wait(r, start->reserved_pages + held),
-	       "%s, %s: what has tag storage is what the program has", how, when);
-	s = summary_now(r);
-	expect_range(r, s.reserved_pages, 1, s.blocks_reserved * s.block_pages * STATE_DATA_PER_TAG,
-		     "%s, %s: no block has more pages than it can serve", how, when);
-}
-
-static void live(struct run *r, bool gather, const struct event *events, struct life *l)
-{
-	const char *how = gather ? "gathering" : "without";
-	struct state_summary start = summary_now(r), s;
-	uint64_t steps = param_u64(r, "steps");
-	size_t nr = param_u64(r, "chunks"), freed = 0, misplaced = 0;
-	struct chunk *chunk = calloc(nr, sizeof(*chunk)), *one;
-	struct totals t = { 0 };
-	double sum = 0;
-	unsigned int looks = 0;
-
-	if (!chunk)
-		bail(r, "out of memory");
-	/* Not to begin with what the life before has left in disorder. */
-	drain_free_lists(r);
-	for (uint64_t i = 0; i < steps; i++) {
-		struct chunk *c = &chunk[events[i].chunk];
-
-		if (c->a.base)
-			chunk_drop(r, c, &t);
-		else
-			chunk_new(r, c, &events[i]);
-		if (i < steps / 2 || i % 16)
+		if (!t->there[nr])
 			continue;
+		if (vmsplice(p->fd[1], &v, 1, SPLICE_F_NONBLOCK) != 1)
+			bail_errno(r, "vmsplice");
+		page_locations(r, 0, v.iov_base, 1, &where);
+		p->page[p->nr] = nr;
+		p->pfn[p->nr++] = where.pfn;
+	}
+}
+
+static size_t pins_moved(struct run *r, const struct life *l, const struct pins *p)
+{
+	size_t moved = 0;
+
+	for (size_t i = 0; i < p->nr; i++) {
+		struct page_location where;
+
+		page_locations(r, 0, area_page(&l->small.a, p->page[i]), 1, &where);
+		moved += where.pfn != p->pfn[i];
+	}
+	return moved;
+}
+
+/*
+ * Wait until the kernel has done what it can, while the program reads and writes its
+ * memory. Returns how many pages were not what they should be.
+ */
+static size_t converge(struct run *r, struct life *l)
+{
+	struct state_summary s = summary_now(r), last = s;
+	uint64_t changed = now_ns(), rest = changed, pause = REST_MS * 1000000ULL;
+	size_t bad = 0;
+
+	while (now_ns() - changed < STANDSTILL_MS * 1000000ULL) {
+		for (unsigned int i = 0; i < 32; i++) {
+			size_t nr = rnd_below(r, l->small.units);
+
+			if (!l->small.there[nr])
+				continue;
+			bad += !page_intact(&l->small, nr);
+			area_fill(&l->small.a, nr);
+		}
+		sleep_ms(100);
 		s = summary_now(r);
-		sum += fullness(&s);
-		looks++;
+		if (s.gather_runs != last.gather_runs) {
+			/* On a busy host work takes long, and so do the pauses after it. */
+			if (2 * (now_ns() - rest) > pause)
+				pause = 2 * (now_ns() - rest);
+			rest = now_ns();
+		}
+		/* At rest, it has done what it wanted. */
+		if (now_ns() - rest > pause && usable_share(&s) >= BAR)
+			break;
+		if (s.gather_moved != last.gather_moved ||
+		    s.gather_evicted != last.gather_evicted ||
+		    s.gather_blocks != last.gather_blocks)
+			changed = now_ns();
+		last = s;
 	}
-	l->mean = looks ? sum / looks : 0;
-	for (size_t i = 0; i < nr; i++)
-		if (chunk[i].a.base)
-			chunk_check(&chunk[i], &t);
-	expect_held(r, how, "after a long life", &start, held_pages(chunk, nr));
-	expect_map(r, how);
-
-	/* Holes all over: three of four chunks go, and nothing comes for them. */
-	for (size_t i = 0; i < nr; i++) {
-		if (!chunk[i].a.base || !(i % 4))
-			continue;
-		freed += chunk[i].tagged ? chunk[i].a.n : 0;
-		chunk_drop(r, &chunk[i], &t);
-	}
-	drain_free_lists(r);
-	expect_held(r, how, "three quarters freed", &start, held_pages(chunk, nr));
-	s = summary_now(r);
-	l->after_free = fullness(&s);
-	for (size_t i = 0; i < nr; i++)
-		if (chunk[i].a.base && chunk[i].tagged)
-			misplaced += area_bad_storage(r, 0, &chunk[i].a);
-	expect_eq_u64(r, misplaced, 0, "%s: the tags are in tag storage", how);
-	expect_map(r, how);
-
-	/* And tagged pages come back one by one. */
-	l->freed = freed;
-	one = calloc(freed, sizeof(*one));
-	if (freed && !one)
-		bail(r, "out of memory");
-	for (size_t i = 0; i < freed; i++) {
-		one[i].tagged = true;
-		one[i].a = area_map(r, 1, true);
-		area_write_data(r, &one[i].a);
-		area_write_tags(r, &one[i].a);
-	}
-	expect_held(r, how, "as many tagged again", &start, held_pages(chunk, nr) + freed);
-	s = summary_now(r);
-	l->refilled = fullness(&s);
-	expect_map(r, how);
-
-	for (size_t i = 0; i < freed; i++)
-		chunk_drop(r, &one[i], &t);
-	for (size_t i = 0; i < nr; i++)
-		if (chunk[i].a.base)
-			chunk_drop(r, &chunk[i], &t);
-	free(one);
-	free(chunk);
-	expect_eq_u64(r, t.bad, 0, "%s: all data and all tags were intact to the end", how);
-	expect(r, reserved_pages_wait(r, start.reserved_pages), "%s: freed, none has tag storage",
-	       how);
-	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
-	       "%s: and no more blocks are reserved than at the start", how);
-	s = summary_now(r);
-	l->gathered = s.alloc_gathered - start.alloc_gathered;
-}
-
-static void report(struct run *r, const char *how, const struct life *l)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "fullness_mean_%s", how);
-	measure(r, name, "%", l->mean);
-	snprintf(name, sizeof(name), "fullness_after_free_%s", how);
-	measure(r, name, "%", l->after_free);
-	snprintf(name, sizeof(name), "fullness_refilled_%s", how);
-	measure(r, name, "%", l->refilled);
-	snprintf(name, sizeof(name), "pages_gathered_%s", how);
-	measure(r, name, "pages", (double)l->gathered);
+	return bad;
 }
 
 static void gather_run(struct run *r)
 {
-	uint64_t steps = param_u64(r, "steps"), chunks = param_u64(r, "chunks");
-	struct event *events = calloc(steps, sizeof(*events));
-	struct life on, off;
+	unsigned int percent = (unsigned int)param_u64(r, "tagged");
+	uint64_t cpu = param_u64(r, "cpu"), from;
+	bool thp = param_bool(r, "thp");
+	struct state_summary start = summary_now(r), s, before;
+	struct life l = { .memory = start.blocks * start.block_pages * STATE_DATA_PER_TAG };
+	struct pins pins = { .nr = 0 };
+	size_t peak = l.memory * percent * 5 / 2 / 100, bad;
 
-	if (!events)
-		bail(r, "out of memory");
-	for (uint64_t i = 0; i < steps; i++)
-		events[i] = (struct event){
-			.chunk = rnd_below(r, chunks),
-			.pages = 1 + rnd_below(r, MAX_CHUNK),
-			.tagged = rnd_below(r, 2),
-		};
+	step(r, "Nothing is tagged. Nothing can be gathered, and the kernel does not look for it.");
+	expect_rest(r, "nothing is tagged");
 
 	step(r,
-	     "A program lives a long life in short: %llu times it allocates or frees some pages, half of them tagged, in random order. Then it frees three quarters of them, and allocates as many tagged pages one by one. The kernel takes them from anywhere.",
-	     (unsigned long long)steps);
+	     "A program lives a long life in short: %llu times tagged and untagged pages come and go one by one, in random order, until %u%% of memory is tagged. Meanwhile nothing is gathered. Tagged pages are anywhere then, and many blocks are reserved.",
+	     (unsigned long long)param_u64(r, "rounds"), percent);
 	switch_set(r, "gather", 0);
-	live(r, false, events, &off);
-	report(r, "off", &off);
-	expect_eq_u64(r, off.gathered, 0, "without: no page was gathered");
+	before = summary_now(r);
+	l.plain = tract_new(r, l.memory * param_u64(r, "untagged") / 100, 1,
+			    false);
+	if (thp)
+		l.huge = tract_new(r, peak / 2, huge_pages(), true);
+	l.small = tract_new(r, peak - l.huge.units * l.huge.unit, 1, true);
+	live(r, &l, percent, param_u64(r, "rounds"));
+	drain_lru(r);
+	expect(r, reserved_pages_wait(r, start.reserved_pages + tagged_pages(&l)),
+	       "after a long life: what has tag storage is what the program has");
+	s = summary_now(r);
+	measure(r, "usable_before", "%", usable_share(&s));
+	measure(r, "blocks_reserved_before", "blocks", (double)s.blocks_reserved);
+	expect_eq_u64(r, s.gather_runs, before.gather_runs, "switched off: nobody looks");
+	expect_eq_u64(r, s.gather_moved, before.gather_moved, "switched off: nothing moves");
+	expect_map(r, "after a long life");
 
 	step(r,
-	     "The same life again, with gathering: for a page whose block holds no tags yet, the kernel looks for another one whose block does.");
-	switch_set(r, "gather", 1);
-	live(r, true, events, &on);
-	report(r, "on", &on);
-	/* How many depends on where free pages lie; but of many holes some are found. */
-	if (on.freed >= 1000)
-		expect(r, on.gathered > 0, "gathering: pages were gathered");
-	free(events);
+	     "Some of the tagged pages are pinned. Then the kernel may gather, with %llu%% of a CPU, and the program goes on reading and writing.",
+	     (unsigned long long)cpu);
+	pin_some(r, &l, &pins);
+	before = s;
+	from = now_ns();
+	switch_set(r, "gather", cpu);
+	bad = converge(r, &l);
+	s = summary_now(r);
+	from = now_ns() - from;
+	measure(r, "usable", "%", usable_share(&s));
+	measure(r, "blocks_reserved", "blocks", (double)s.blocks_reserved);
+	measure(r, "gather_seconds", "s", (double)from / 1e9);
+	measure(r, "gather_cpu", "%",
+		100.0 * (double)(s.gather_ns - before.gather_ns) / (double)from);
+	measure(r, "pages_moved", "pages", (double)(s.gather_moved - before.gather_moved));
+	measure(r, "pages_evicted", "pages", (double)(s.gather_evicted - before.gather_evicted));
+	measure(r, "pages_failed", "pages", (double)(s.gather_failed - before.gather_failed));
+	measure(r, "blocks_held", "blocks", (double)(s.gather_held - before.gather_held));
+	expect(r, usable_share(&s) >= BAR,
+	       "gathering: 97%% of what can be usable of tag storage is");
+	expect(r, s.gather_blocks > before.gather_blocks, "gathering: blocks were released by it");
+	/* A slice is cut off at each end. */
+	expect_range(r, s.gather_ns - before.gather_ns, 1, from / 100 * cpu + from / 500,
+		     "gathering: it takes no more of a CPU than allowed");
+	expect_eq_u64(r, bad, 0, "gathering: what the program read meanwhile is what it wrote");
+	expect_eq_u64(r, pins_moved(r, &l, &pins), 0, "gathering: pinned pages stay where they are");
+	/* Pages may be in use in the very moment, but those that are pinned are not tried. */
+	expect_range(r, s.gather_failed - before.gather_failed, 0, PINS / 4,
+		     "gathering: pinned pages are left alone");
+	expect_eq_u64(r, s.reserved_pages, start.reserved_pages + tagged_pages(&l),
+		      "gathering: what has tag storage is what the program has");
+	expect_eq_u64(r, tract_damaged(&l.small) + tract_damaged(&l.huge) +
+			 tract_damaged(&l.plain),
+		      0, "gathering: all data and all tags are intact");
+	expect_eq_u64(r, tract_misplaced(r, &l.small) + tract_misplaced(r, &l.huge), 0,
+		      "gathering: the tags are in tag storage");
+	expect_map(r, "gathered");
+
+	step(r, "There is nothing left to gain, and the kernel rests.");
+	expect_rest(r, "gathered");
+
+	step(r, "All of it is freed.");
+	if (close(pins.fd[0]) || close(pins.fd[1]))
+		bail_errno(r, "close");
+	area_unmap(r, &l.small.a);
+	area_unmap(r, &l.plain.a);
+	if (thp)
+		area_unmap(r, &l.huge.a);
+	expect(r, reserved_pages_wait(r, start.reserved_pages), "freed: none has tag storage");
+	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
+	       "freed: no more blocks are reserved than at the start");
+	expect_rest(r, "freed");
 }
 
 static const struct scenario gather_scenario = {
 	.name = "gather",
 	.kind = SCENARIO_WORKLOAD,
-	.summary = "how full the reserved blocks are after a long mixed life",
+	.summary = "how much of tag storage is usable after a long mixed life",
 	.explanation =
 		"A block of tag storage serves at least 32 pages, and is lost for data as soon as one of them is tagged. If tagged pages lie scattered, few of them can hold all of tag storage. "
-		"This measures, after many random allocations and frees of tagged and untagged memory, how many tagged pages there are in proportion to those that the reserved blocks could serve; without gathering, and with it. "
-		"The same seed gives the same sequence.",
+		"So the kernel moves tagged pages out of nearly empty blocks in the background, slowly, and not at all if nothing is to be gained. "
+		"This scatters tagged pages, and measures how much of tag storage becomes usable, and what that costs.",
 	.groups = "quick",
 	.params = PARAMS(
-		P_UINT("chunks", "256", 4, 100000, "of up to 64 pages, half of which are in use"),
-		P_UINT("steps", "2000", 16, 100000000, "allocations and frees")),
+		P_UINT("tagged", "10", 1, 20, "percent of memory that is tagged in the end"),
+		P_UINT("untagged", "25", 1, 40, "percent of memory in use for other things, at most"),
+		P_UINT("rounds", "2", 1, 1000, "how often pages come and go"),
+		P_UINT("cpu", "1", 1, 99, "percent of a CPU that gathering may take, as the kernel has it by default"),
+		P_BOOL("thp", "no", "half of what is tagged are huge pages")),
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,
-	.time_limit_s = 900,
-	.save_restore = SETTINGS(FREE_LIST_SETTINGS),
+	.time_limit_s = 1800,
 	.run = gather_run,
 };
 SCENARIO(gather_scenario);

@@ -61,7 +61,6 @@ const char *state_root(const struct state *st);
 	X(claimed, "tag storage pages caught as they were freed")              \
 	X(alloc_other_page, "tagged allocations that took another page")       \
 	X(alloc_searched, "tagged allocations served by a search")             \
-	X(alloc_gathered, "tagged allocations put where tags are already")     \
 	X(alloc_without, "tagged allocations without tag storage")             \
 	X(foa_set, "entries made inaccessible")                                \
 	X(foa_fault, "faults on such entries")                                 \
@@ -71,6 +70,13 @@ const char *state_root(const struct state *st);
 	X(copy_refused, "copies refused for want of tag storage")              \
 	X(moved_out, "pages moved out of tag storage to be tagged")            \
 	X(pin_moved, "pages moved out of tag storage to be pinned")            \
+	X(gather_moved, "tagged pages moved to where tags are already")        \
+	X(gather_evicted, "untagged pages moved out of their way")             \
+	X(gather_failed, "tagged pages that could not be moved there")         \
+	X(gather_held, "blocks left alone, a page of which cannot move")       \
+	X(gather_blocks, "blocks given back by gathering")                     \
+	X(gather_runs, "times that gathering was at work")                     \
+	X(gather_ns, "CPU time it took, in ns")                                \
 	X(swap_saved, "pages whose tags were saved at swap out")               \
 	X(swap_zero, "pages swapped out whose tags were all zero")
 

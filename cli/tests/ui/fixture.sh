@@ -18,8 +18,9 @@ fx_summary() {
 		blocks_available blocks_isolating blocks_reserved blocks_permanent
 		blocks_unusable blocks_reserved_max reserved_pages reserve_joined reserve_ok
 		reserve_migrated reserve_busy release page_release claimed alloc_other_page alloc_searched
-		alloc_gathered alloc_without foa_set foa_fault foa_replaced foa_replayed foa_sigbus
-		copy_refused moved_out pin_moved swap_saved swap_zero)
+		alloc_without foa_set foa_fault foa_replaced foa_replayed foa_sigbus copy_refused
+		moved_out pin_moved gather_moved gather_evicted gather_failed gather_held
+		gather_blocks gather_runs gather_ns swap_saved swap_zero)
 	for k in "${keys[@]}"; do
 		echo "$k ${v[$k]:-0}"
 	done >"$file.new"
