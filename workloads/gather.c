@@ -403,9 +403,11 @@ static const struct scenario gather_scenario = {
 	.groups = "quick",
 	.params = PARAMS(
 		P_UINT("tagged", "10", 1, 20, "percent of memory that is tagged in the end"),
-		P_UINT("untagged", "25", 1, 40, "percent of memory in use for other things, at most"),
+		P_UINT("untagged", "25", 1, 40,
+		       "percent of memory in use for other things, at most"),
 		P_UINT("rounds", "2", 1, 1000, "how often pages come and go"),
-		P_UINT("cpu", "1", 1, 99, "percent of a CPU that gathering may take, as the kernel has it by default"),
+		P_UINT("cpu", "1", 1, 99,
+		       "percent of a CPU that gathering may take, as the kernel has it by default"),
 		P_BOOL("thp", "no", "half of what is tagged are huge pages")),
 	.needs = NEED_TAG_STORAGE,
 	.min_memory = 256 << 20,

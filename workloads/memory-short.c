@@ -131,8 +131,10 @@ static const struct scenario memory_short_scenario = {
 		"When there is none it is as with any memory that a program needs: something is reclaimed, or swapped out, or the OOM killer chooses a victim. "
 		"That the data could not move for want of memory does not mean that somebody holds it, so the program that touches the page must not get SIGBUS.",
 	.groups = "stress",
-	.params = PARAMS(P_SIZE("size", "400M", 1 << 20, (uint64_t)1 << 40, "data that becomes taggable"),
-			 P_SIZE("margin", "2M", 0, 1 << 30, "memory that stays free, beyond what the kernel keeps")),
+	.params = PARAMS(P_SIZE("size", "400M", 1 << 20, (uint64_t)1 << 40,
+				"data that becomes taggable"),
+			 P_SIZE("margin", "2M", 0, 1 << 30,
+				"memory that stays free, beyond what the kernel keeps")),
 	.needs = NEED_POLICY_CMA,
 	.min_memory = 900 << 20,
 	.time_limit_s = 900,

@@ -212,7 +212,8 @@ static const struct scenario momentary_scenario = {
 		"If the scheduler takes the CPU away from it just then the moment becomes seconds, and whoever needs the page, or tag storage where its data lies, has to wait. "
 		"But nobody holds the page: it may take long, and must not be an error.",
 	.groups = "stress",
-	.params = PARAMS(P_UINT("pages", "4", 1, 1000, "how often the reader is to be stopped so"),
+	.params = PARAMS(P_UINT("pages", "4", 1, 1000,
+				"how often the reader is to be stopped so"),
 			 P_UINT("candidates", "512", 16, 65536, "blocks whose storage may be tried")),
 	.needs = NEED_POLICY_CMA | NEED_SMP,
 	.min_memory = 512 << 20,

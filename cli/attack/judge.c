@@ -90,7 +90,8 @@ void judge_held(struct run *r, const struct mode *m, const struct technique *t,
 	expect_range(r, held->pages, 0, t->strays, "%s: no held page lies in tag storage", m->text);
 	if (effect == MOVED_FIRST)
 		expect_range(r, summary_now(r).pin_moved - before->pin_moved,
-			     t->partly ? 1 : placed->pages, UINT64_MAX, "%s: they were moved out when they were pinned", m->text);
+			     t->partly ? 1 : placed->pages, UINT64_MAX,
+			     "%s: they were moved out when they were pinned", m->text);
 }
 
 static void measure_latency(struct run *r, const struct mode *m, const char *who,

@@ -11,10 +11,11 @@ static unsigned int nr_pipes;
 
 const int *pipes_add(struct run *r)
 {
-	int *fd = pipes[nr_pipes];
+	int *fd;
 
 	if (nr_pipes == MAX_PIPES)
 		return NULL;
+	fd = pipes[nr_pipes];
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
 		bail_errno(r, "pipe");
 	/* EPERM: the user has as much as it may; it stays as small as it is. */

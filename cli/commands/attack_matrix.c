@@ -146,7 +146,7 @@ static double median_of(const struct matrix_row *row, size_t n, int who, size_t 
 		const struct matrix_cell *c = &row[i].mode[MATRIX_BASELINE].cell[who];
 
 		if (c->done)
-			values[nr++] = *(const double *)((const char *)c + at);
+			memcpy(&values[nr++], (const char *)c + at, sizeof(*values));
 	}
 	if (nr) {
 		qsort(values, nr, sizeof(*values), by_value);

@@ -386,6 +386,11 @@ static int by_measure(const void *a, const void *b)
 	return order ? order : (int)x->side - (int)y->side;
 }
 
+static bool same_measure(const struct result_sample *a, const struct result_sample *b)
+{
+	return !strcmp(a->key, b->key) && !strcmp(a->name, b->name) && !strcmp(a->unit, b->unit);
+}
+
 static void compare(struct comparison *c)
 {
 	struct results *r = &c->r;
@@ -405,9 +410,7 @@ static void compare(struct comparison *c)
 		struct result_sample *s = r->samples + first;
 		size_t n[2] = { 0 };
 
-		for (i = first; i < r->nr_samples && !strcmp(s->key, r->samples[i].key) &&
-				!strcmp(s->name, r->samples[i].name) && !strcmp(s->unit, r->samples[i].unit);
-		     i++)
+		for (i = first; i < r->nr_samples && same_measure(s, &r->samples[i]); i++)
 			n[r->samples[i].side]++;
 		if (n[SIDE_OLD] && n[SIDE_NEW])
 			judge_samples(c, s, n[SIDE_OLD], n[SIDE_NEW]);
@@ -422,7 +425,8 @@ static bool parse_percent(const char *text, double *value)
 
 	errno = 0;
 	*value = strtod(text, &end);
-	return end != text && !errno && isfinite(*value) && *value >= 0 && (!*end || !strcmp(end, "%"));
+	return end != text && !errno && isfinite(*value) && *value >= 0 &&
+	       (!*end || !strcmp(end, "%"));
 }
 
 static int print_json(const struct command *cmd, const struct comparison *c, bool failed)

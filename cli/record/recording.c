@@ -313,7 +313,7 @@ int recording_parse(const void *data, size_t len, uint64_t max_bytes, uint64_t m
 int recording_read(const char *path, struct recording **rec, char *why, size_t size)
 {
 	char *data = NULL;
-	struct stat sb;
+	struct stat sb = { 0 };
 	size_t len = 0;
 	int fd, err = 0;
 

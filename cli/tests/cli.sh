@@ -552,12 +552,9 @@ run 1 "$t" record "$dir/fails.rec" -- run --seed 5 passes fails && run 0 "$t" re
 ok "a report of a run" $?
 ! grep -oE '(src|href)="[^"]*"' "$dir/page.html" | grep -vE '"(data:|#)'
 ok "it needs no other file" $?
-(
-	export TAGSCOPE_DEBUGFS=$dir/watched
-	run 0 "$t" record "$dir/watch.rec" -- watch --plain --interval 20 --count 3 || exit
+run 0 env TAGSCOPE_DEBUGFS="$dir/watched" "$t" record "$dir/watch.rec" -- watch --plain --interval 20 --count 3 &&
 	run 0 "$t" report -o "$dir/page.html" "$dir/watch.rec" &&
-		page 'Nothing was run in it' 'type="range"' '"frames":[' 'free: its pages are free memory'
-)
+	page 'Nothing was run in it' 'type="range"' '"frames":[' 'free: its pages are free memory'
 ok "a report of a watch has the map" $?
 run 0 "$t" record "$dir/passes.rec" -- run --seed 6 passes && run 0 "$t" report -o "$dir/page.html" "$dir/fails.rec" "$dir/passes.rec" &&
 	page 'What differs' '<td>not there</td>' 'five is six or seven'
@@ -569,13 +566,10 @@ run 3 "$t" report -o "$dir/page.html" "$dir/cut" && complains "cut short"
 ok "a report of what is cut short" $?
 # One whose counters change, so that there is something to plot.
 cp -r "$fixtures" "$dir/moves"
-(
-	export TAGSCOPE_DEBUGFS=$dir/moves
-	"$t" record "$dir/moves.rec" -- watch --plain --interval 200 --count 8 >"$dir/out" 2>"$dir/err" &
-	sleep 0.8
-	sed 's/^reserve_ok .*/reserve_ok 4711/' "$fixtures/summary" >"$dir/moves/summary"
-	wait
-)
+TAGSCOPE_DEBUGFS=$dir/moves "$t" record "$dir/moves.rec" -- watch --plain --interval 200 --count 8 >"$dir/out" 2>"$dir/err" &
+sleep 0.8
+sed 's/^reserve_ok .*/reserve_ok 4711/' "$fixtures/summary" >"$dir/moves/summary"
+wait
 run 0 env PATH=/nonexistent "$t" report -o "$dir/page.html" "$dir/moves.rec" && page 'gnuplot is not installed where this page was made'
 ok "a report without gnuplot" $?
 
