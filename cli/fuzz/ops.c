@@ -497,13 +497,12 @@ static void op_punch(struct world *w, const struct fuzz_op *op, int kind)
 		return;
 	if (n > OBJECT_PAGES - first)
 		n = OBJECT_PAGES - first;
-	for (unsigned int i = 0; i < n; i++)
-		if (!object_may_punch(w, o, first + i))
-			return;
+	if (!object_may_punch(w, o))
+		return;
 	if (STEP(w, 0, CALL_PUNCH, FINE, object, first, n) < 0)
 		return;
 	for (unsigned int i = 0; i < n; i++)
-		object_punch(w, o, first + i);
+		object_forget(w, o, first + i);
 }
 
 /* ---- Contents ------------------------------------------------------------------------ */
@@ -730,12 +729,12 @@ static void op_remove(struct world *w, const struct fuzz_op *op, int kind)
 	if (!all_known(w, &r))
 		return;
 	for (unsigned int i = 0; i < r.n; i++)
-		if (!object_may_punch(w, &w->object[r.e[i].object], (unsigned int)r.e[i].offset))
+		if (!object_may_punch(w, &w->object[r.e[i].object]))
 			return;
 	if (STEP(w, r.who, CALL_ADVISE, FINE, r.addr, r.n, MADV_REMOVE) < 0)
 		return;
 	for (unsigned int i = 0; i < r.n; i++)
-		object_punch(w, &w->object[r.e[i].object], (unsigned int)r.e[i].offset);
+		object_forget(w, &w->object[r.e[i].object], (unsigned int)r.e[i].offset);
 }
 
 static void op_fork_advice(struct world *w, const struct fuzz_op *op, int kind)

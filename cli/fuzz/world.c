@@ -143,22 +143,21 @@ static bool ring_has(const struct world *w, int page)
 	return false;
 }
 
-bool object_may_punch(const struct world *w, const struct object *o, unsigned int page)
+static bool pipes_have(const struct world *w, int page)
 {
-	return o->page[page] == NO_PAGE || !ring_has(w, o->page[page]);
+	for (int who = 0; who < FUZZ_PROCESSES; who++)
+		for (int i = 0; i < PIPES; i++)
+			if (w->process[who].pipe[i].used && w->process[who].pipe[i].page == page)
+				return true;
+	return false;
 }
 
-void object_punch(struct world *w, struct object *o, unsigned int page)
+bool object_may_punch(const struct world *w, const struct object *o)
 {
-	for (int who = 0; who < FUZZ_PROCESSES; who++) {
-		for (int i = 0; i < PIPES; i++) {
-			struct pipe_pin *pin = &w->process[who].pipe[i];
-
-			if (pin->used && pin->page == o->page[page])
-				pin->n = 0;
-		}
-	}
-	object_forget(w, o, page);
+	for (unsigned int i = 0; i < OBJECT_PAGES; i++)
+		if (o->page[i] != NO_PAGE && (ring_has(w, o->page[i]) || pipes_have(w, o->page[i])))
+			return false;
+	return true;
 }
 
 static void object_put(struct world *w, int object)

@@ -104,11 +104,10 @@ void page_tagged(struct world *w, int page, unsigned long tags);
 void page_settle(struct page *p);	/* possibilities that are the same are one */
 void object_forget(struct world *w, struct object *o, unsigned int page);
 /*
- * A hole. A large folio with pages that are held is not split, its part is zeroed where it
- * is: who holds such a page sees zeroes, and then what is written to the hole.
+ * Whether a hole in it is an empty one. A large folio that is held is not split: its part is
+ * zeroed where it is, and keeps its tags.
  */
-bool object_may_punch(const struct world *w, const struct object *o, unsigned int page);
-void object_punch(struct world *w, struct object *o, unsigned int page);
+bool object_may_punch(const struct world *w, const struct object *o);
 int object_new(struct world *w);	/* shared anonymous memory; -1: there are too many */
 void process_end(struct world *w, struct process *p);
 
