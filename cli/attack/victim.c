@@ -186,15 +186,21 @@ const struct victim_kind victim_kinds[VICTIM_WAYS] = {
 
 /* ---- Accesses ------------------------------------------------------------------ */
 
-static void try_page(struct victim *v, struct victim_page *p, bool store)
+/* All of a huge page: if there is none, small ones take its place, each with its own storage. */
+static void try_page(struct victim *v, struct victim_page *p, size_t size, bool store)
 {
-	void *addr = page_at(p->addr);
-	struct probe probe = store ? probe_store(addr, p->value) : probe_load(addr);
+	p->ns = 0;
+	p->signal = 0;
+	for (size_t at = 0; at < size && !p->signal; at += page_size()) {
+		void *addr = page_at(p->addr + at);
+		struct probe probe = store ? probe_store(addr, p->value) : probe_load(addr);
 
-	p->ns = probe.ns;
-	p->signal = (uint8_t)probe.signal;
+		if (probe.ns > p->ns)
+			p->ns = probe.ns;
+		p->signal = (uint8_t)probe.signal;
+		__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
+	}
 	p->done = 1;
-	__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
 }
 
 static void tag_pages(struct run *r, struct victim *v, enum victim_way way)
@@ -213,7 +219,7 @@ static void tag_pages(struct run *r, struct victim *v, enum victim_way way)
 
 		if (kind->frees && madvise(page_at(p->old), size, MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-		try_page(v, p, kind->stores);
+		try_page(v, p, size, kind->stores);
 		signals += !!p->signal;
 	}
 }
@@ -358,7 +364,8 @@ static void retry(struct victim *v)
 
 			if (!signal)
 				continue;
-			try_page(v, p, victim_kinds[way].stores);
+			try_page(v, p, victim_page_size((enum victim_way)way),
+				 victim_kinds[way].stores);
 			p->again = p->signal;
 			p->signal = signal;
 			if (!p->again)
