@@ -148,7 +148,8 @@ static void probed(struct run *r, uint32_t pmu, size_t n, bool own)
 		replaced += was[i] != is[i];
 		got += hits(r, fd[i]);
 	}
-	expect_eq_u64(r, replaced, n, "%s: each was replaced by a copy", name);
+	/* A copy may lie where the page was that it is of, if that has moved meanwhile. */
+	expect_range(r, replaced, n - n / 16, n, "%s: each was replaced by a copy", name);
 	expect_eq_u64(r, got, n, "%s: each breakpoint was hit once", name);
 	expect_tagged_code(r, &code, own ? "own pages, with breakpoints" : "with breakpoints");
 
