@@ -466,7 +466,8 @@ static int unpin(unsigned long number, unsigned long n, unsigned long data, unsi
 /* part: ring */
 /* io_uring without a library: one request at a time. */
 static struct {
-	int fd, who, file;
+	pid_t owner;
+	int fd, file;
 	unsigned int *sq_tail, *sq_array, *cq_head;
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
@@ -479,9 +480,9 @@ static int ring_open(void)
 	struct io_uring_params p = { 0 };
 	char *sq, *cq;
 
-	if (ring.fd && ring.who == me)
+	if (ring.fd && ring.owner == getpid())
 		return 0;
-	ring.who = me;
+	ring.owner = getpid();
 	ring.fd = (int)syscall(__NR_io_uring_setup, 1, &p);
 	if (ring.fd < 0) {
 		ring.fd = 0;
@@ -581,11 +582,12 @@ static int uffd;
 static int uffd_open(void)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_SIGBUS };
-	static int who;
+	/* A child does not have it, though it may have the number of one that had. */
+	static pid_t owner;
 
-	if (uffd && who == me)
+	if (uffd && owner == getpid())
 		return 0;
-	who = me;
+	owner = getpid();
 	uffd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api)) {
 		uffd = 0;
@@ -702,15 +704,16 @@ static int swap_off_on(void)
 /* O_DIRECT on a compressed block device in memory, which the first user makes. */
 static int disk(void)
 {
-	static int fd, who;
+	static pid_t owner;
+	static int fd;
 	char path[64], size[32];
 	int id, control;
 	ssize_t n;
 
-	if (fd > 0 && who == me)
+	if (fd > 0 && owner == getpid())
 		return fd;
 	fd = 0;
-	who = me;
+	owner = getpid();
 	for (id = 0; !fd && id < 8; id++) {
 		snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", id);
 		control = open(path, O_RDONLY | O_CLOEXEC);
