@@ -26,14 +26,6 @@ static int pipe_fd[2];
 
 /* ---- Registered buffers ----------------------------------------------------------------- */
 
-static void must(struct run *r, int ret, const char *what)
-{
-	if (ret >= 0)
-		return;
-	errno = -ret;
-	bail_errno(r, "%s", what);
-}
-
 static void register_all(struct run *r, char *p, size_t pages)
 {
 	struct iovec iov[BUFFERS];
@@ -42,7 +34,7 @@ static void register_all(struct run *r, char *p, size_t pages)
 	for (size_t i = 0; i < BUFFERS; i++)
 		iov[i] = (struct iovec){ p + i * each, each };
 	iov[BUFFERS - 1].iov_len = pages * page_size() - (BUFFERS - 1) * each;
-	must(r, io_uring_register_buffers(&ring, iov, BUFFERS), "io_uring_register_buffers");
+	bail_if_error(r, io_uring_register_buffers(&ring, iov, BUFFERS), "io_uring_register_buffers");
 }
 
 /* An operation on a registered buffer that never completes: nobody writes to the pipe. */
@@ -53,7 +45,7 @@ static void read_for_ever(struct run *r, char *p)
 	if (!sqe)
 		bail(r, "no submission queue entry");
 	io_uring_prep_read_fixed(sqe, pipe_fd[0], p, (unsigned int)page_size(), 0, 0);
-	must(r, io_uring_submit(&ring), "io_uring_submit");
+	bail_if_error(r, io_uring_submit(&ring), "io_uring_submit");
 }
 
 /* The same again, and again, in another ring: more than RLIMIT_MEMLOCK lets a user have. */
@@ -65,7 +57,7 @@ static void register_too_much(struct run *r, const struct attacker *a)
 
 	for (size_t i = 0; i < BUFFERS; i++)
 		all[i] = (struct iovec){ a->memory, a->pages * page_size() };
-	must(r, io_uring_queue_init(8, &other, 0), "io_uring_queue_init");
+	bail_if_error(r, io_uring_queue_init(8, &other, 0), "io_uring_queue_init");
 	ret = io_uring_register_buffers(&other, all, BUFFERS);
 	expect_eq_u64(r, (uint64_t)-ret, ENOMEM,
 		      "more than RLIMIT_MEMLOCK cannot be registered");
@@ -74,7 +66,7 @@ static void register_too_much(struct run *r, const struct attacker *a)
 
 static size_t hold(struct run *r, struct attacker *a)
 {
-	must(r, io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
+	bail_if_error(r, io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
 	if (pipe2(pipe_fd, O_CLOEXEC))
 		bail_errno(r, "pipe");
 	register_all(r, a->memory, a->pages);

@@ -169,29 +169,19 @@ static size_t send_by_ring(struct run *r, int fd, char *p, size_t size)
 	do {
 		if (err >= 0)
 			err = io_uring_wait_cqe(&ring, &cqe);
-		if (err < 0) {
-			errno = -err;
-			bail_errno(r, "io_uring");
-		}
+		bail_if_error(r, err, "io_uring");
 		n = cqe->res;
 		notification = cqe->flags & IORING_CQE_F_NOTIF;
 		io_uring_cqe_seen(&ring, cqe);
 	} while (notification);
-	if (n < 0 && n != -EAGAIN && n != -ENOBUFS && n != -ENOMEM) {
-		errno = -n;
-		bail_errno(r, "SEND_ZC");
-	}
+	if (n != -EAGAIN && n != -ENOBUFS && n != -ENOMEM)
+		bail_if_error(r, n, "SEND_ZC");
 	return n < 0 ? 0 : (size_t)n;
 }
 
 static size_t hold_send_zc(struct run *r, struct attacker *a)
 {
-	int err = io_uring_queue_init(8, &ring, 0);
-
-	if (err) {
-		errno = -err;
-		bail_errno(r, "io_uring_queue_init");
-	}
+	bail_if_error(r, io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
 	return hold_memory(r, a, send_by_ring);
 }
 

@@ -124,27 +124,17 @@ static void pin_io_uring(struct run *r, struct call *c)
 {
 	unsigned int before = stall_fs_requests();
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-	int err;
 
 	if (!sqe)
 		bail(r, "no submission queue entry");
 	io_uring_prep_read(sqe, fd, c->to.iov_base, (unsigned int)c->to.iov_len, 0);
-	err = io_uring_submit(&ring);
-	if (err < 0) {
-		errno = -err;
-		bail_errno(r, "io_uring_submit");
-	}
+	bail_if_error(r, io_uring_submit(&ring), "io_uring_submit");
 	stall_fs_await(r, before + 1);
 }
 
 static size_t hold_io_uring(struct run *r, struct attacker *a)
 {
-	int err = io_uring_queue_init(MAX_CALLS, &ring, 0);
-
-	if (err) {
-		errno = -err;
-		bail_errno(r, "io_uring_queue_init");
-	}
+	bail_if_error(r, io_uring_queue_init(MAX_CALLS, &ring, 0), "io_uring_queue_init");
 	return pin_all(r, a, STALL_REQUEST, pin_io_uring);
 }
 

@@ -600,10 +600,7 @@ static void forked_while_pinned(struct run *r)
 	}
 	expect_eq_u64(r, copy_all(&f), 0, "pinned: the private mapping can be written to");
 	err = io_uring_register_buffers(&ring, &iov, 1);
-	if (err) {
-		errno = -err;
-		bail_errno(r, "io_uring_register_buffers");
-	}
+	bail_if_error(r, err, "io_uring_register_buffers");
 	if (pipe(ready) || pipe(go))
 		bail_errno(r, "pipe");
 	storage_shortage(r, STORAGE_FULL);

@@ -193,12 +193,7 @@ static void unmap_memory(struct run *r, struct memory_of_guest *m)
 static void give_memory(struct run *r, struct vmm *v, unsigned int slot, uint64_t ipa, void *host,
 			size_t len, bool log)
 {
-	int err = vmm_memory(v, slot, ipa, host, len, log);
-
-	if (err) {
-		errno = -err;
-		bail_errno(r, "KVM_SET_USER_MEMORY_REGION");
-	}
+	bail_if_error(r, vmm_memory(v, slot, ipa, host, len, log), "KVM_SET_USER_MEMORY_REGION");
 }
 
 static void advise(struct run *r, char *p, size_t len, int advice)

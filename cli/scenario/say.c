@@ -226,6 +226,14 @@ void bail_errno(struct run *r, const char *fmt, ...)
 	end_with(r, EVENT_EXIT_BAIL, full);
 }
 
+void bail_if_error(struct run *r, int ret, const char *what)
+{
+	if (ret >= 0)
+		return;
+	errno = -ret;
+	bail_errno(r, "%s", what);
+}
+
 void say_end(struct run *r)
 {
 	struct state_summary now;

@@ -212,6 +212,8 @@ void skip(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 
 void bail(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 void bail_errno(struct run *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
+/* That, of what a function returned that returns -errno; anything else is no error. */
+void bail_if_error(struct run *r, int ret, const char *what);
 
 /* ---- Its parameters, its random numbers, its time ----------------------- */
 
