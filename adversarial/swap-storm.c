@@ -3,12 +3,11 @@
  * swap-storm: the attacker has its pages swapped out and touches them again, all the time. A
  * page on its way is locked, under write-back, or in the swap cache.
  */
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "attack/attack.h"
+#include "scenario/thread.h"
 
 #define THREADS 2
 #define STEP 64
@@ -44,9 +43,7 @@ static size_t hold(struct run *r, struct attacker *a)
 
 		s->pages = a->pages / THREADS;
 		s->memory = a->memory + i * s->pages * page_size();
-		errno = pthread_create(&s->thread, NULL, storm, s);
-		if (errno)
-			bail_errno(r, "pthread_create");
+		s->thread = thread_start(r, storm, s);
 	}
 	return a->pages;
 }

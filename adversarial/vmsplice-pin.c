@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +18,7 @@
 
 #include "attack/attack.h"
 #include "attack/pipes.h"
+#include "scenario/thread.h"
 
 #define MAX_PAGES 16000		/* leaves some of what a user may have for shared pages */
 #define HUGE_SIZE ((size_t)2 << 20)
@@ -257,9 +256,7 @@ static size_t hold_storm(struct run *r, struct attacker *a)
 		if (i == STORM_THREADS - 1)
 			s->pages = a->pages - i * s->pages;
 		memcpy(s->pipe, p, sizeof(s->pipe));
-		errno = pthread_create(&s->thread, NULL, storm, s);
-		if (errno)
-			bail_errno(r, "pthread_create");
+		s->thread = thread_start(r, storm, s);
 	}
 	for (size_t i = 0; i < STORM_THREADS; i++)
 		if (!eventually(PATIENCE_MS,

@@ -4,9 +4,7 @@
  * page and its tag storage, and then it does end: not because somebody who looks for storage,
  * too, does not get to run, and not later because of signals.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +18,7 @@
 #include "scenario/failures.h"
 #include "scenario/memory.h"
 #include "scenario/page.h"
+#include "scenario/thread.h"
 
 #define HOGS 6
 #define BLOCKS 1024		/* that the slow thread needs, one after the other */
@@ -29,18 +28,10 @@
 #define TIMER_US 100000
 #define OUTCOME_MS 20000
 
-static void run_on(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
 /* ---- Beside somebody who does not get to run ------------------------------------------ */
 
 struct slow {
+	struct run *r;
 	char *base;
 	size_t stride;
 	size_t at;		/* the block it is at */
@@ -51,7 +42,7 @@ static void *hog(void *arg)
 {
 	struct slow *s = arg;
 
-	run_on(1);
+	thread_run_on(s->r, 1);
 	while (!__atomic_load_n(&s->end, __ATOMIC_RELAXED))
 		;
 	return NULL;
@@ -62,7 +53,7 @@ static void *slow_thread(void *arg)
 	struct sched_param p = {};
 	struct slow *s = arg;
 
-	run_on(1);
+	thread_run_on(s->r, 1);
 	sched_setscheduler(0, SCHED_IDLE, &p);
 	for (size_t i = 0; i < BLOCKS && !__atomic_load_n(&s->end, __ATOMIC_RELAXED); i++) {
 		__atomic_store_n(&s->at, i, __ATOMIC_SEQ_CST);
@@ -72,16 +63,9 @@ static void *slow_thread(void *arg)
 	return NULL;
 }
 
-static void start(struct run *r, pthread_t *t, void *(*fn)(void *), void *arg)
-{
-	errno = pthread_create(t, NULL, fn, arg);
-	if (errno)
-		bail_errno(r, "pthread_create");
-}
-
 static void beside_a_slow_thread(struct run *r, uint64_t seconds)
 {
-	struct slow s = { .stride = pages_per_block(r) * page_size() };
+	struct slow s = { .r = r, .stride = pages_per_block(r) * page_size() };
 	uint64_t stuck = 0, failed = 0, slowest = 0, end;
 	struct ballast *b = ballast_new(r);
 	pthread_t hogs[HOGS], slow;
@@ -98,10 +82,10 @@ static void beside_a_slow_thread(struct run *r, uint64_t seconds)
 	s.base = a.base;
 
 	switch_set(r, "fault_wait_ms", SHORT_WAIT_MS);
-	run_on(0);
+	thread_run_on(r, 0);
 	for (unsigned int i = 0; i < HOGS; i++)
-		start(r, &hogs[i], hog, &s);
-	start(r, &slow, slow_thread, &s);
+		hogs[i] = thread_start(r, hog, &s);
+	slow = thread_start(r, slow_thread, &s);
 
 	end = now_ns() + seconds * 1000000000;
 	while (now_ns() < end && stuck < MAX_STUCK) {

@@ -2,7 +2,6 @@
 /* workloads/kvm.c: KVM guests with MTE: all their memory is tagged. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 #include "scenario/swap.h"
+#include "scenario/thread.h"
 #include "vmm/vmm.h"
 
 #define WAIT_MS 120000
@@ -754,8 +754,7 @@ static void stolen(struct run *r, struct vmm *v, size_t n, unsigned int rounds,
 	if (thief.compact < 0)
 		skip_result(r, "no compaction", "%s: its memory is moved about", name);
 	give_memory(r, v, 0, VMM_MEMORY, m.base, SLOT_SIZE, false);
-	if (pthread_create(&thread, NULL, steal, &thief))
-		bail(r, "no thread");
+	thread = thread_start(r, steal, &thief);
 	for (unsigned int i = 0; i < rounds && !errors; i++) {
 		uint64_t seed = rnd(r);
 		struct vmm_end end;

@@ -4,30 +4,18 @@
  * on the LRU some day. The batch has a reference to it, so it cannot move; whoever needs it out
  * of tag storage has to have the batch emptied, and must not wait for more pages to fill it.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include "scenario/memory.h"
 #include "scenario/page.h"
+#include "scenario/thread.h"
 
 #define MIB (1UL << 20)
 #define PAGES (16 * MIB / 4096)
 #define TRIES 8
 #define OUTCOME_S 20
 #define PATIENCE_MS 300000
-
-static void run_on(struct run *r, unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		bail_errno(r, "sched_setaffinity");
-}
 
 struct touched {
 	struct run *r;
@@ -41,7 +29,7 @@ static void *touch(void *arg)
 {
 	struct touched *t = arg;
 
-	run_on(t->r, 1);
+	thread_run_on(t->r, 1);
 	for (size_t i = 0; i < PAGES && !t->last; i++) {
 		char *p = t->base + i * page_size();
 
@@ -59,16 +47,9 @@ static void *load(void *arg)
 {
 	struct touched *t = arg;
 
-	run_on(t->r, 0);
+	thread_run_on(t->r, 0);
 	*(volatile char *)t->last;
 	return NULL;
-}
-
-static void start(struct run *r, pthread_t *t, void *(*fn)(void *), void *arg)
-{
-	errno = pthread_create(t, NULL, fn, arg);
-	if (errno)
-		bail_errno(r, "pthread_create");
 }
 
 static char *map(struct run *r)
@@ -93,14 +74,14 @@ static void lru_batch_run(struct run *r)
 
 	step(r,
 	     "Memory is filled until new pages lie in tag storage. A thread on the second CPU takes some, the last of which lies there, and sleeps: this page waits in the batch of a CPU that has nothing to do.");
-	run_on(r, 0);
+	thread_run_on(r, 0);
 	while (ballast_grow(r, b, 16 * MIB, keep))
 		;
 	for (int i = 0; i < TRIES && page.lru; i++) {
 		t = (struct touched){ .r = r, .base = map(r) };
 		t.done = gate_new(r);
 		t.leave = gate_new(r);
-		start(r, &toucher, touch, &t);
+		toucher = thread_start(r, touch, &t);
 		if (!gate_wait(t.done, PATIENCE_MS) || !t.last)
 			bail(r, "no page is put into tag storage");
 		page = page_now(r, 0, t.last);
@@ -118,7 +99,7 @@ static void lru_batch_run(struct run *r)
 	     "Now the page becomes taggable, and is accessed on the first CPU. It has to leave tag storage for that.");
 	if (mprotect(t.last, page_size(), PROT_READ | PROT_WRITE | PROT_MTE))
 		bail_errno(r, "mprotect");
-	start(r, &thread, load, &t);
+	thread = thread_start(r, load, &t);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += OUTCOME_S;
 	err = pthread_timedjoin_np(thread, NULL, &until);

@@ -15,6 +15,7 @@
 #include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
+#include "scenario/thread.h"
 
 #define HOGS 6
 /* Shorter than a task that runs only when nobody else wants to waits for its next turn. */
@@ -42,23 +43,13 @@ struct stage {
 	volatile uint64_t calls;
 };
 
-static void run_on(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
 static void read_on(struct run *r, void *arg)
 {
 	struct sched_param p = { .sched_priority = 0 };
 	struct stage *s = arg;
 	char byte;
 
-	(void)r;
-	run_on(1);
+	thread_run_on(r, 1);
 	sched_setscheduler(0, SCHED_IDLE, &p);
 	while (!s->span)
 		sleep_ms(10);
@@ -75,8 +66,7 @@ static void hog_on(struct run *r, void *arg)
 {
 	volatile uint64_t *turns = arg;
 
-	(void)r;
-	run_on(1);
+	thread_run_on(r, 1);
 	for (;;)
 		(*turns)++;
 }
@@ -164,7 +154,7 @@ static void momentary_run(struct run *r)
 
 	step(r,
 	     "It reads a page together with what lies in the storage for its tags. Others take the CPU away just then, for seconds. Now the page is made taggable, and touched.");
-	run_on(0);
+	thread_run_on(r, 0);
 	switch_set(r, "fault_wait_ms", SHORT_WAIT_MS);
 	for (size_t i = 0; i < a.n && stopped < n; i += stride) {
 		char *page = area_page(&a, i), *data, *span;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* workloads/shared.c: shared memory, some of its mappings tagged and some not. */
-#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include "scenario/failures.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
+#include "scenario/thread.h"
 
 #define DRAIN_MS 5000
 #define WAIT_MS 60000
@@ -425,9 +424,7 @@ static void crowd_once(struct run *r, struct crowd *c)
 	storage_shortage(r, STORAGE_HELD);
 	for (unsigned int i = 0; i < CROWD; i++) {
 		one[i] = (struct one_of_crowd){ .c = c, .me = i };
-		errno = pthread_create(&one[i].thread, NULL, touch_all, &one[i]);
-		if (errno)
-			bail_errno(r, "pthread_create");
+		one[i].thread = thread_start(r, touch_all, &one[i]);
 	}
 	for (unsigned int i = 0; i < CROWD; i++)
 		pthread_join(one[i].thread, NULL);

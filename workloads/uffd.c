@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,6 +15,7 @@
 #include "scenario/failures.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
+#include "scenario/thread.h"
 
 /* So many that they need blocks which nobody has reserved yet. */
 #define SHORT_PAGES 512
@@ -126,18 +126,6 @@ static void *handle(void *arg)
 	return NULL;
 }
 
-static pthread_t start_handler(struct run *r, struct handler *h)
-{
-	pthread_t t;
-	int err = pthread_create(&t, NULL, handle, h);
-
-	if (err) {
-		errno = err;
-		bail_errno(r, "pthread_create");
-	}
-	return t;
-}
-
 static void stop_handler(struct handler *h, pthread_t t)
 {
 	h->end = 1;
@@ -158,7 +146,7 @@ static void by_copy(struct run *r, size_t n)
 	     "The program registers tagged memory with userfaultfd, and touches it: by a load, by a store, and by the store of a tag. A handler copies data there for each fault (UFFDIO_COPY). The new page needs tag storage before it is mapped; its tags are 0, whatever those of the source are.");
 	area_write(r, &source);
 	uffd_register(r, fd, &a, UFFDIO_REGISTER_MODE_MISSING);
-	t = start_handler(r, &h);
+	t = thread_start(r, handle, &h);
 	for (size_t i = 0; i < n; i++) {
 		char *p = area_page(&a, i);
 
@@ -338,7 +326,7 @@ static void write_protected(struct run *r, size_t n)
 	wp.range.len = area_len(&a);
 	if (ioctl(fd, UFFDIO_WRITEPROTECT, &wp))
 		bail_errno(r, "UFFDIO_WRITEPROTECT");
-	t = start_handler(r, &h);
+	t = thread_start(r, handle, &h);
 	area_expect(r, &a, "write-protected");
 	expect_eq_u64(r, h.wp_faults, 0, "write-protected: reading is not told");
 	area_write_tags(r, &a);
@@ -361,7 +349,7 @@ static void write_protected(struct run *r, size_t n)
 	mprotect_storage_full(r, pending.base, area_len(&pending));
 	pending.tags = 0;
 	h = (struct handler){ .r = r, .fd = fd, .area = &pending };
-	t = start_handler(r, &h);
+	t = thread_start(r, handle, &h);
 	area_expect(r, &pending, "write-protected, then made taggable");
 	expect_eq_u64(r, h.wp_faults, 0, "made taggable: reading is not told");
 	expect_eq_u64(r, area_bad_storage(r, 0, &pending), 0,

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 
 #include "attack/fill.h"
 #include "attack/stall_fs.h"
+#include "scenario/thread.h"
 
 #define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
 #define FIRST_NODE 2		/* of file 0 */
@@ -226,14 +226,7 @@ unsigned int stall_fs_max_requests(struct run *r)
 
 static void thread(struct run *r, void *(*fn)(void *arg), void *arg)
 {
-	pthread_t t;
-	int err = pthread_create(&t, NULL, fn, arg);
-
-	if (err) {
-		errno = err;
-		bail_errno(r, "pthread_create");
-	}
-	pthread_detach(t);
+	pthread_detach(thread_start(r, fn, arg));
 }
 
 void stall_fs_await(struct run *r, unsigned int n)
@@ -252,12 +245,7 @@ void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg)
 
 void stall_fs_one_processor(struct run *r)
 {
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET((size_t)sched_getcpu(), &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		bail_errno(r, "sched_setaffinity");
+	thread_run_on(r, (unsigned int)sched_getcpu());
 }
 
 struct parked {
