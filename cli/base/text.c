@@ -65,3 +65,25 @@ void text_write(FILE *f, const char *text)
 		text += n;
 	}
 }
+
+void text_write_markup(FILE *f, const char *text)
+{
+	while (*text) {
+		bool fit;
+		size_t n = text_char(text, &fit);
+
+		if (!fit)
+			fputs(TEXT_REPLACEMENT, f);
+		else if (*text == '<')
+			fputs("&lt;", f);
+		else if (*text == '>')
+			fputs("&gt;", f);
+		else if (*text == '&')
+			fputs("&amp;", f);
+		else if (*text == '"')
+			fputs("&quot;", f);
+		else
+			fwrite(text, 1, n, f);
+		text += n;
+	}
+}

@@ -16,6 +16,8 @@
 size_t text_char(const char *text, bool *fit);
 /* All of it, with U+FFFD for what is not fit. */
 void text_write(FILE *f, const char *text);
+/* That, for XML and HTML: between tags, or in an attribute in double quotes. */
+void text_write_markup(FILE *f, const char *text);
 
 /*
  * Make it one line that is fit for any terminal and any format, in place: white space

@@ -21,28 +21,6 @@ struct junit {
 	double seconds;
 };
 
-static void put_xml(FILE *f, const char *text)
-{
-	while (*text) {
-		bool fit;
-		size_t n = text_char(text, &fit);
-
-		if (!fit)
-			fputs(TEXT_REPLACEMENT, f);
-		else if (*text == '<')
-			fputs("&lt;", f);
-		else if (*text == '>')
-			fputs("&gt;", f);
-		else if (*text == '&')
-			fputs("&amp;", f);
-		else if (*text == '"')
-			fputs("&quot;", f);
-		else
-			fwrite(text, 1, n, f);
-		text += n;
-	}
-}
-
 static int junit_begin(struct report *rep)
 {
 	struct junit *j = calloc(1, sizeof(*j));
@@ -57,11 +35,11 @@ static int junit_begin(struct report *rep)
 static void put_case(struct junit *j, const struct event *ev, const char *name)
 {
 	fputs("    <testcase classname=\"", j->cases_f);
-	put_xml(j->cases_f, ev->scenario);
+	text_write_markup(j->cases_f, ev->scenario);
 	fputs("\" name=\"", j->cases_f);
-	put_xml(j->cases_f, ev->role);
+	text_write_markup(j->cases_f, ev->role);
 	fputs(*ev->role ? ": " : "", j->cases_f);
-	put_xml(j->cases_f, name);
+	text_write_markup(j->cases_f, name);
 	fprintf(j->cases_f, "\" time=\"%.6f\"", (double)(ev->t_ns - j->last_ns) / 1e9);
 	j->last_ns = ev->t_ns;
 	j->tests++;
@@ -84,7 +62,7 @@ static void end_suite(struct junit *j, const struct event *ev)
 
 		put_case(j, ev, "the scenario runs to its end");
 		fprintf(j->cases_f, ">\n      <%s message=\"", element[end->verdict]);
-		put_xml(j->cases_f, end->reason);
+		text_write_markup(j->cases_f, end->reason);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
 		tests++;
 		skipped += end->verdict == VERDICT_SKIP;
@@ -95,7 +73,7 @@ static void end_suite(struct junit *j, const struct event *ev)
 	fclose(j->cases_f);
 	fclose(j->output_f);
 	fputs("  <testsuite name=\"", j->suites_f);
-	put_xml(j->suites_f, ev->scenario);
+	text_write_markup(j->suites_f, ev->scenario);
 	fprintf(j->suites_f,
 		"\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.6f\">\n"
 		"    <properties>\n%s    </properties>\n",
@@ -105,7 +83,7 @@ static void end_suite(struct junit *j, const struct event *ev)
 		fputs(j->cases, j->suites_f);
 	fputs("    <system-out>", j->suites_f);
 	if (j->output)
-		put_xml(j->suites_f, j->output);
+		text_write_markup(j->suites_f, j->output);
 	fputs("</system-out>\n  </testsuite>\n", j->suites_f);
 	j->failures += failures;
 	j->errors += errors;
@@ -132,9 +110,9 @@ static void begin_suite(struct junit *j, const struct event_start *start)
 		start->seed);
 	for (size_t i = 0; i < start->nr_params; i++) {
 		fputs("      <property name=\"param.", j->properties_f);
-		put_xml(j->properties_f, start->params[i].name);
+		text_write_markup(j->properties_f, start->params[i].name);
 		fputs("\" value=\"", j->properties_f);
-		put_xml(j->properties_f, start->params[i].text);
+		text_write_markup(j->properties_f, start->params[i].text);
 		fputs("\"/>\n", j->properties_f);
 	}
 }
@@ -162,7 +140,7 @@ static void junit_event(struct report *rep, const struct event *ev)
 		}
 		fprintf(j->cases_f, ">\n      <%s message=\"", ev->ok ? "skipped" : "failure");
 		if (ev->detail)
-			put_xml(j->cases_f, ev->detail);
+			text_write_markup(j->cases_f, ev->detail);
 		fputs("\"/>\n    </testcase>\n", j->cases_f);
 		break;
 	case EVENT_MEASURE:

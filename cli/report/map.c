@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "report/report.h"
 
 #define MAX_CELLS 8192
@@ -103,7 +104,7 @@ void report_map_still(FILE *f, const struct report_map *m, const struct report_f
 
 	fprintf(f, "<svg class=\"still\" role=\"img\" viewBox=\"0 0 %zu %zu\" aria-label=\"",
 		m->columns, rows);
-	html_text(f, words);
+	text_write_markup(f, words);
 	fputs("\">", f);
 	/* A path for each state: runs of cells in a row. */
 	for (const char *l = STATE_LETTERS; *l; l++) {

@@ -12,35 +12,11 @@
 #define BEFORE 12		/* events that are shown before a failed result */
 #define MAX_STILLS 40
 
-void html_text(FILE *f, const char *text)
-{
-	while (*text) {
-		bool fit;
-		size_t n = text_char(text, &fit);
-
-		if (!fit)
-			fputs(TEXT_REPLACEMENT, f);
-		else if (*text == '<')
-			fputs("&lt;", f);
-		else if (*text == '>')
-			fputs("&gt;", f);
-		else if (*text == '&')
-			fputs("&amp;", f);
-		else if (*text == '"')
-			fputs("&quot;", f);
-		else if (*text == '\'')
-			fputs("&#39;", f);
-		else
-			fwrite(text, 1, n, f);
-		text += n;
-	}
-}
-
 /* An element with text in it. */
 static void element(FILE *f, const char *tag, const char *text)
 {
 	fprintf(f, "<%s>", tag);
-	html_text(f, text);
+	text_write_markup(f, text);
 	fprintf(f, "</%s>", tag);
 }
 
@@ -48,7 +24,7 @@ static void row(FILE *f, const char *name, const char *value)
 {
 	fputs("<tr>", f);
 	fputs("<th scope=\"row\">", f);
-	html_text(f, name);
+	text_write_markup(f, name);
 	fputs("</th>", f);
 	element(f, "td", *value ? value : "not recorded");
 	fputs("</tr>\n", f);
@@ -97,10 +73,10 @@ static const char *result_word(const struct event *ev)
 static void said(FILE *f, const struct event *ev)
 {
 	if (*ev->role) {
-		html_text(f, ev->role);
+		text_write_markup(f, ev->role);
 		fputs(": ", f);
 	}
-	html_text(f, ev->text ? ev->text : "");
+	text_write_markup(f, ev->text ? ev->text : "");
 }
 
 static void put_event(FILE *f, const struct event *ev)
@@ -119,11 +95,11 @@ static void put_event(FILE *f, const struct event *ev)
 	said(f, ev);
 	if (ev->type == EVENT_MEASURE) {
 		fprintf(f, " = %s ", format_value(ev->value, value, sizeof(value)));
-		html_text(f, ev->unit);
+		text_write_markup(f, ev->unit);
 	}
 	if (ev->detail) {
 		fputs(": ", f);
-		html_text(f, ev->detail);
+		text_write_markup(f, ev->detail);
 	}
 	fputs("</li>\n", f);
 }
@@ -251,12 +227,12 @@ static void put_run(FILE *f, const struct recording *rec, struct part run,
 	const char *verdict = verdict_name(end->end->verdict);
 
 	fputs("<section><h3>", f);
-	html_text(f, start->scenario);
+	text_write_markup(f, start->scenario);
 	fprintf(f, " <span class=\"%s\">%s</span></h3>\n", verdict, verdict);
 	element(f, "p", start->start->summary);
 	if (*end->end->reason) {
 		fputs("<p><b>Why:</b> ", f);
-		html_text(f, end->end->reason);
+		text_write_markup(f, end->end->reason);
 		fputs("</p>\n", f);
 	}
 	fprintf(f, "<p>Seed %" PRIu64 "; %.3f s; %u steps; %u results held, %u failed, %u were "
@@ -264,9 +240,9 @@ static void put_run(FILE *f, const struct recording *rec, struct part run,
 		end->end->passed, end->end->failed, end->end->skipped);
 	for (size_t i = 0; i < start->start->nr_params; i++) {
 		fputs(i ? ", " : " Parameters: ", f);
-		html_text(f, start->start->params[i].name);
+		text_write_markup(f, start->start->params[i].name);
 		fputc('=', f);
-		html_text(f, start->start->params[i].text);
+		text_write_markup(f, start->start->params[i].text);
 	}
 	fputs("</p>\n", f);
 	put_failures(f, rec, run);
@@ -298,7 +274,7 @@ static void put_overview(FILE *f, const struct report_input *in)
 	fputs("</tbody></table>\n", f);
 	if (in->trouble) {
 		fputs("<p class=\"failed\">It is not whole: ", f);
-		html_text(f, in->trouble);
+		text_write_markup(f, in->trouble);
 		fputs(". What comes before that is here.</p>\n", f);
 	}
 	while (next_run(rec, &at, &run)) {
@@ -326,7 +302,7 @@ static void put_legend(FILE *f)
 	fputs("<ul class=\"legend\">\n", f);
 	for (const char *l = STATE_LETTERS; *l; l++) {
 		fprintf(f, "<li><span class=\"cell b-%c\" aria-hidden=\"true\">%c</span> ", *l, *l);
-		html_text(f, state_letter_text(*l));
+		text_write_markup(f, state_letter_text(*l));
 		fputs("</li>\n", f);
 	}
 	fputs("</ul>\n", f);
@@ -363,7 +339,7 @@ static int put_input(FILE *f, const struct report_input *in, size_t n)
 	if (!report_map_make(&m, in->rec))
 		return -ENOMEM;
 	fprintf(f, "<section id=\"r%zu\"><h2>", n);
-	html_text(f, in->name);
+	text_write_markup(f, in->name);
 	fputs("</h2>\n", f);
 	put_overview(f, in);
 	put_map(f, in->rec, &m, n);
@@ -451,7 +427,7 @@ static void put_difference(FILE *f, const struct event *what, const struct event
 	said(f, what);
 	if (what->type == EVENT_MEASURE && strcmp(what->unit, "1")) {
 		fputs(", ", f);
-		html_text(f, what->unit);
+		text_write_markup(f, what->unit);
 	}
 	fputs("</td>", f);
 	put_value(f, a);
@@ -471,9 +447,9 @@ static void put_differences(FILE *f, const struct report_input *a, const struct 
 
 	fputs("<section id=\"differences\"><h2>What differs</h2>\n<p>In results and in measures, "
 	      "from ", f);
-	html_text(f, a->name);
+	text_write_markup(f, a->name);
 	fputs(" to ", f);
-	html_text(f, b->name);
+	text_write_markup(f, b->name);
 	fputs(". Of measures that are times small differences are usual.</p>\n", f);
 	for (int side = 0; side < 2; side++) {
 		for (size_t i = 0; i < rec[side]->nr; i++) {
@@ -511,14 +487,14 @@ int report_page(FILE *f, const struct report_input *in, size_t n)
 		"style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n"
 		"<link rel=\"icon\" href=\"data:,\">\n"
 		"<title>tagscope: ");
-	html_text(f, in[0].name);
+	text_write_markup(f, in[0].name);
 	fprintf(f, "</title>\n<style>%s</style>\n</head>\n<body>\n<header><h1>tagscope report</h1>\n"
 		"</header>\n", report_style);
 	if (n > 1) {
 		fputs("<nav aria-label=\"Recordings\"><ul>\n", f);
 		for (size_t i = 0; i < n; i++) {
 			fprintf(f, "<li><a href=\"#r%zu\">", i);
-			html_text(f, in[i].name);
+			text_write_markup(f, in[i].name);
 			fputs("</a></li>\n", f);
 		}
 		fputs("<li><a href=\"#differences\">What differs</a></li></ul></nav>\n", f);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "report/report.h"
 
 #define MAX_POINTS 500
@@ -70,7 +71,7 @@ static int gnuplot(FILE *script, char **svg)
 static void put_picture(FILE *f, const char *svg, const char *words)
 {
 	fputs("<img alt=\"", f);
-	html_text(f, words);
+	text_write_markup(f, words);
 	fputs("\" src=\"data:image/svg+xml,", f);
 	for (; *svg; svg++) {
 		if (*svg == '%' || *svg == '#' || *svg == '"' || *svg == '&' || *svg == '<' ||

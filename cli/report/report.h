@@ -25,9 +25,6 @@ int report_page(FILE *f, const struct report_input *in, size_t n);
 
 /* ---- Its parts ------------------------------------------------------------------------ */
 
-/* Text where it may be anything: between tags, and in an attribute. */
-void html_text(FILE *f, const char *text);
-
 /* What came together at a time: cells of the map, each a letter of one block or several. */
 struct report_map {
 	size_t cells, columns;
