@@ -218,8 +218,7 @@ static int one_round(const struct command *cmd, const struct fuzz_options *opt,
 	}
 	sum->rounds++;
 	sum->steps += res.steps;
-	for (unsigned int g = 0; g < s->groups; g++)
-		sum->ops += res.done[g];
+	sum->ops += res.done;
 	if (res.finding.kind) {
 		if (opt->minimise)
 			minimise(s, m, &res);

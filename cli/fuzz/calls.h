@@ -64,6 +64,11 @@ enum call_id {
 #define MAX_ARGS 6
 #define MAX_WANT 6
 #define ANY_ERROR 1	/* in want[]: whatever -errno */
+/* What comes of a step besides 0 and -errno; as runtime.c has them for printed programs. */
+#define SIGNALLED(n) (-1000 - (n))
+#define TAG_CHECK 100		/* SIGSEGV for a wrong tag is signal 11 + 100 */
+#define BAD_DATA (-2000)
+#define BAD_TAGS (-2001)
 
 /* One step by one process: what may come of it, and what came. */
 struct call {

@@ -94,7 +94,6 @@ struct fuzz_finding {
 
 struct fuzz_trace {		/* the steps that were taken */
 	struct call *call;
-	uint32_t *op;		/* and for which operation */
 	size_t nr, max;
 };
 
@@ -125,7 +124,7 @@ void actors_free(struct actors *a);
 struct fuzz_result {
 	struct fuzz_finding finding;
 	struct fuzz_trace trace[FUZZ_GROUPS];
-	uint64_t done[FUZZ_GROUPS], steps;
+	uint64_t done, steps;
 	char complaint[200];	/* FINDING_KERNEL */
 };
 /* 0 or -errno. In the parent no group's steps are taken. */

@@ -26,9 +26,9 @@
 #define HOT 4			/* pages of an area that most operations are about */
 #define CHECK_TAGS 1
 #define CHECK_EITHER 2
-#define FAULT_SEGV (-1000 - SIGSEGV)
-#define FAULT_BUS (-1000 - SIGBUS)
-#define FAULT_TAG (FAULT_SEGV - 100)
+#define FAULT_SEGV SIGNALLED(SIGSEGV)
+#define FAULT_BUS SIGNALLED(SIGBUS)
+#define FAULT_TAG SIGNALLED(SIGSEGV + TAG_CHECK)
 
 struct want {
 	int n, e[MAX_WANT];
@@ -55,18 +55,18 @@ static bool wanted(const struct call *c)
 static enum fuzz_finding_kind judge(const struct call *c)
 {
 	switch (c->got) {
-	case -2000:
+	case BAD_DATA:
 		return FINDING_DATA;
-	case -2001:
+	case BAD_TAGS:
 		return FINDING_TAGS;
 	case ACTOR_GONE:
 		return FINDING_GONE;
 	case ACTOR_HANGS:
 		return FINDING_HANG;
 	}
-	if (c->got <= -1000)
+	if (c->got <= SIGNALLED(0))
 		return FINDING_SIGNAL;
-	if (c->want[0] <= -1000)
+	if (c->want[0] <= SIGNALLED(0))
 		return FINDING_NO_SIGNAL;
 	return FINDING_ERRNO;
 }
@@ -86,11 +86,9 @@ static int take(struct world *w, int who, enum call_id id, struct want want,
 	if (t->nr == t->max) {
 		t->max = t->max ? 2 * t->max : 1024;
 		t->call = realloc(t->call, t->max * sizeof(*t->call));
-		t->op = realloc(t->op, t->max * sizeof(*t->op));
-		if (!t->call || !t->op)
+		if (!t->call)
 			abort();
 	}
-	t->op[t->nr] = w->op;
 	t->call[t->nr++] = c;
 	if (!wanted(&c))
 		w->finding = (struct fuzz_finding){ judge(&c), w->group, w->op, c };
@@ -489,12 +487,10 @@ static void op_punch(struct world *w, const struct fuzz_op *op, int kind)
 	struct object *o = &w->object[object];
 
 	(void)kind;
-	if (!o->exists || w->process[actor(w, op)].alive == false)
-		return;
-	if (!ours(w, (int)object, first) || (!object && w->groups > 1))
-		n = 1;
 	if (!ours(w, (int)object, first))
 		return;
+	if (!object && w->groups > 1)
+		n = 1;
 	if (n > OBJECT_PAGES - first)
 		n = OBJECT_PAGES - first;
 	if (!object_may_punch(w, o))

@@ -162,15 +162,15 @@ static void print_call(FILE *f, const struct call *c)
 
 static void print_outcome(FILE *f, int value)
 {
-	int sig = -1000 - value;
+	int sig = SIGNALLED(value);
 
 	if (value == ANY_ERROR)
 		fputs("ANY_ERROR", f);
 	else if (value >= 0)
 		fputs("0", f);
-	else if (value > -1000 && strerrorname_np(-value))
+	else if (value > SIGNALLED(0) && strerrorname_np(-value))
 		fprintf(f, "-%s", strerrorname_np(-value));
-	else if (sig == SIGSEGV + 100)
+	else if (sig == SIGSEGV + TAG_CHECK)
 		fputs("SIGNALLED(SIGSEGV + TAG_CHECK)", f);
 	else if (sig == SIGSEGV || sig == SIGBUS)
 		fprintf(f, "SIGNALLED(%s)", sig == SIGBUS ? "SIGBUS" : "SIGSEGV");

@@ -67,6 +67,11 @@ struct shared {
 static struct shared *shared;
 static int me;
 
+/* Descriptors that a process opens when it needs them; a child begins without. */
+static struct {
+	int ring, uffd, disk;
+} own;
+
 /* The last BAD_...: where, what was there, and what should have been. */
 static struct bad {
 	uint64_t offset, got, want;
@@ -89,6 +94,7 @@ static void process_init(void)
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
 	signal(SIGCHLD, SIG_IGN);
+	memset(&own, 0, sizeof(own));
 #ifdef __aarch64__
 	/* Addresses with tags in system calls; wrong tags raise signals. */
 	prctl(55, 1UL | 1UL << 1 | 0xfffeUL << 3, 0, 0, 0);
@@ -440,7 +446,6 @@ static int pin(unsigned long number, unsigned long addr)
 	n = n < 0 ? -errno : -EIO;
 	close(pipes[number][0]);
 	close(pipes[number][1]);
-	pipes[number][0] = pipes[number][1] = 0;
 	return (int)n;
 }
 
@@ -456,7 +461,6 @@ static int unpin(unsigned long number, unsigned long n, unsigned long data, unsi
 
 	close(pipes[number][0]);
 	close(pipes[number][1]);
-	pipes[number][0] = pipes[number][1] = 0;
 	for (unsigned long i = 0; !ret && i < n; i++)
 		if (!compare_data(words, all[i]))
 			return 0;
@@ -466,8 +470,7 @@ static int unpin(unsigned long number, unsigned long n, unsigned long data, unsi
 /* part: ring */
 /* io_uring without a library: one request at a time. */
 static struct {
-	pid_t owner;
-	int fd, file;
+	int file;
 	unsigned int *sq_tail, *sq_array, *cq_head;
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
@@ -480,19 +483,18 @@ static int ring_open(void)
 	struct io_uring_params p = { 0 };
 	char *sq, *cq;
 
-	if (ring.fd && ring.owner == getpid())
+	if (own.ring)
 		return 0;
-	ring.owner = getpid();
-	ring.fd = (int)syscall(__NR_io_uring_setup, 1, &p);
-	if (ring.fd < 0) {
-		ring.fd = 0;
+	own.ring = (int)syscall(__NR_io_uring_setup, 1, &p);
+	if (own.ring < 0) {
+		own.ring = 0;
 		return -errno;
 	}
 	sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(int), PROT_READ | PROT_WRITE,
-		  MAP_SHARED, ring.fd, IORING_OFF_SQ_RING);
+		  MAP_SHARED, own.ring, IORING_OFF_SQ_RING);
 	cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
-		  PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, IORING_OFF_CQ_RING);
-	ring.sqe = mmap(NULL, sizeof(*ring.sqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd,
+		  PROT_READ | PROT_WRITE, MAP_SHARED, own.ring, IORING_OFF_CQ_RING);
+	ring.sqe = mmap(NULL, sizeof(*ring.sqe), PROT_READ | PROT_WRITE, MAP_SHARED, own.ring,
 			IORING_OFF_SQES);
 	ring.file = memfd_create("ring", MFD_CLOEXEC);
 	if (sq == MAP_FAILED || cq == MAP_FAILED || ring.sqe == MAP_FAILED || ring.file < 0)
@@ -514,7 +516,7 @@ static int ring_do(unsigned int opcode, unsigned long addr)
 					   .addr = addr, .len = PAGE };
 	ring.sq_array[0] = 0;
 	__atomic_store_n(ring.sq_tail, *ring.sq_tail + 1, __ATOMIC_RELEASE);
-	if (syscall(__NR_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+	if (syscall(__NR_io_uring_enter, own.ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
 		return -errno;
 	ret = ring.cqe[*ring.cq_head & ring.cq_mask].res;
 	__atomic_store_n(ring.cq_head, *ring.cq_head + 1, __ATOMIC_RELEASE);
@@ -529,14 +531,14 @@ static int ring_register(unsigned long addr, unsigned long pages)
 
 	if (ret)
 		return ret;
-	return syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &iov, 1) ?
+	return syscall(__NR_io_uring_register, own.ring, IORING_REGISTER_BUFFERS, &iov, 1) ?
 		-errno : 0;
 }
 
-/* part: ring_unregister ring */
+/* part: ring_unregister */
 static int ring_unregister(void)
 {
-	return syscall(__NR_io_uring_register, ring.fd, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
+	return syscall(__NR_io_uring_register, own.ring, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
 		-errno : 0;
 }
 
@@ -575,22 +577,18 @@ struct uffdio_move {
 };
 #define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
 #endif
-static int uffd;
 
 /* part: uffd_open uffd */
 /* An access to what is missing, or protected, raises SIGBUS. */
 static int uffd_open(void)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_SIGBUS };
-	/* A child does not have it, though it may have the number of one that had. */
-	static pid_t owner;
 
-	if (uffd && owner == getpid())
+	if (own.uffd)
 		return 0;
-	owner = getpid();
-	uffd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api)) {
-		uffd = 0;
+	own.uffd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (own.uffd < 0 || ioctl(own.uffd, UFFDIO_API, &api)) {
+		own.uffd = 0;
 		return -errno;
 	}
 	return 0;
@@ -606,7 +604,7 @@ static int uffd_register(unsigned long addr, unsigned long pages)
 
 	if (ret)
 		return ret;
-	return ioctl(uffd, UFFDIO_REGISTER, &r) ? -errno : 0;
+	return ioctl(own.uffd, UFFDIO_REGISTER, &r) ? -errno : 0;
 }
 
 /* part: uffd_unregister uffd */
@@ -614,7 +612,7 @@ static int uffd_unregister(unsigned long addr, unsigned long pages)
 {
 	struct uffdio_range r = { addr, pages * PAGE };
 
-	return ioctl(uffd, UFFDIO_UNREGISTER, &r) ? -errno : 0;
+	return ioctl(own.uffd, UFFDIO_UNREGISTER, &r) ? -errno : 0;
 }
 
 /* part: uffd_copy uffd word_of */
@@ -626,7 +624,7 @@ static int uffd_copy(unsigned long addr, unsigned long data, unsigned long prote
 
 	for (unsigned long i = 0; i < WORDS; i++)
 		words[i] = word_of(data, i);
-	return ioctl(uffd, UFFDIO_COPY, &c) ? -errno : 0;
+	return ioctl(own.uffd, UFFDIO_COPY, &c) ? -errno : 0;
 }
 
 /* part: uffd_zero uffd */
@@ -634,7 +632,7 @@ static int uffd_zero(unsigned long addr)
 {
 	struct uffdio_zeropage z = { .range = { addr, PAGE } };
 
-	return ioctl(uffd, UFFDIO_ZEROPAGE, &z) ? -errno : 0;
+	return ioctl(own.uffd, UFFDIO_ZEROPAGE, &z) ? -errno : 0;
 }
 
 /* part: uffd_move uffd */
@@ -642,7 +640,7 @@ static int uffd_move(unsigned long to, unsigned long from)
 {
 	struct uffdio_move m = { .dst = to, .src = from, .len = PAGE };
 
-	return ioctl(uffd, UFFDIO_MOVE, &m) ? -errno : 0;
+	return ioctl(own.uffd, UFFDIO_MOVE, &m) ? -errno : 0;
 }
 
 /* part: uffd_protect uffd */
@@ -651,7 +649,7 @@ static int uffd_protect(unsigned long addr, unsigned long pages, unsigned long o
 	struct uffdio_writeprotect w = { .range = { addr, pages * PAGE },
 					 .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0 };
 
-	return ioctl(uffd, UFFDIO_WRITEPROTECT, &w) ? -errno : 0;
+	return ioctl(own.uffd, UFFDIO_WRITEPROTECT, &w) ? -errno : 0;
 }
 
 /* part: kernel_says */
@@ -700,21 +698,18 @@ static int swap_off_on(void)
 	return ret;
 }
 
-/* part: disk */
+/* part: disk kernel_says */
 /* O_DIRECT on a compressed block device in memory, which the first user makes. */
 static int disk(void)
 {
-	static pid_t owner;
-	static int fd;
 	char path[64], size[32];
-	int id, control;
+	int id, control, ret;
 	ssize_t n;
 
-	if (fd > 0 && owner == getpid())
-		return fd;
-	fd = 0;
-	owner = getpid();
-	for (id = 0; !fd && id < 8; id++) {
+	if (own.disk > 0)
+		return own.disk;
+	own.disk = 0;
+	for (id = 0; !own.disk && id < 8; id++) {
 		snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", id);
 		control = open(path, O_RDONLY | O_CLOEXEC);
 		if (control < 0)
@@ -726,10 +721,10 @@ static int disk(void)
 		if (atol(size) != 37 << 20)
 			continue;
 		snprintf(path, sizeof(path), "/dev/zram%d", id);
-		fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+		own.disk = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	}
-	if (fd > 0)
-		return fd;
+	if (own.disk > 0)
+		return own.disk;
 	control = open("/sys/class/zram-control/hot_add", O_RDONLY | O_CLOEXEC);
 	n = control < 0 ? -1 : read(control, size, sizeof(size) - 1);
 	if (n <= 0)
@@ -737,13 +732,12 @@ static int disk(void)
 	close(control);
 	size[n] = 0;
 	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(size));
-	control = open(path, O_WRONLY | O_CLOEXEC);
-	if (control < 0 || write(control, "37M", 3) != 3)
-		return -errno;
-	close(control);
+	ret = kernel_says(path, "37M");
+	if (ret)
+		return ret;
 	snprintf(path, sizeof(path), "/dev/zram%d", atoi(size));
-	fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	own.disk = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	return own.disk < 0 ? -errno : own.disk;
 }
 
 /* part: direct_out disk compare */

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "fuzz/fuzz.h"
 
 /* What a group's process tells, in a file in memory; the trace follows. */
@@ -16,21 +17,6 @@ struct told {
 	uint64_t done;
 	size_t nr;
 };
-
-static bool write_all(int fd, const void *p, size_t size)
-{
-	const char *at = p;
-
-	while (size) {
-		ssize_t n = write(fd, at, size);
-
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
 
 static bool read_all(int fd, void *p, size_t size, size_t offset)
 {
@@ -42,9 +28,8 @@ static int tell(int fd, const struct world *w)
 	const struct fuzz_trace *t = world_trace(w);
 	struct told told = { *world_finding(w), world_done(w), t->nr };
 
-	return write_all(fd, &told, sizeof(told)) &&
-	       write_all(fd, t->call, t->nr * sizeof(*t->call)) &&
-	       write_all(fd, t->op, t->nr * sizeof(*t->op)) ? 0 : 1;
+	return write_all(fd, &told, sizeof(told)) ||
+	       write_all(fd, t->call, t->nr * sizeof(*t->call));
 }
 
 static int hear(int fd, struct fuzz_result *res, unsigned int g)
@@ -57,13 +42,11 @@ static int hear(int fd, struct fuzz_result *res, unsigned int g)
 		return -EIO;
 	t->nr = t->max = told.nr;
 	t->call = calloc(t->nr + 1, sizeof(*t->call));
-	t->op = calloc(t->nr + 1, sizeof(*t->op));
-	if (!t->call || !t->op)
+	if (!t->call)
 		return -ENOMEM;
-	if (!read_all(fd, t->call, t->nr * sizeof(*t->call), at) ||
-	    !read_all(fd, t->op, t->nr * sizeof(*t->op), at + t->nr * sizeof(*t->call)))
+	if (!read_all(fd, t->call, t->nr * sizeof(*t->call), at))
 		return -EIO;
-	res->done[g] = told.done;
+	res->done += told.done;
 	res->steps += told.nr;
 	if (told.finding.kind && !res->finding.kind)
 		res->finding = told.finding;
@@ -135,7 +118,6 @@ void fuzz_result_free(struct fuzz_result *res)
 {
 	for (unsigned int g = 0; g < FUZZ_GROUPS; g++) {
 		free(res->trace[g].call);
-		free(res->trace[g].op);
 	}
 	memset(res, 0, sizeof(*res));
 }

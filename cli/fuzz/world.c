@@ -268,7 +268,6 @@ void world_free(struct world *w)
 		free(w->object[i].page);
 	free(w->page);
 	free(w->trace.call);
-	free(w->trace.op);
 	free(w);
 }
 

@@ -7,6 +7,7 @@
 
 #include <zstd.h>
 
+#include "base/file.h"
 #include "record/writer.h"
 
 #define MUCH (4u << 20)
@@ -55,21 +56,6 @@ fail:
 FILE *rec_lines(struct rec_writer *w)
 {
 	return w->lines;
-}
-
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static int write_frame(struct rec_writer *w)

@@ -17,6 +17,7 @@
 #include <curses.h>
 #include <term.h>
 
+#include "base/file.h"
 #include "ui/screen.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -49,20 +50,6 @@ static void add_reset(const char *cap)
 			continue;
 		}
 		scr.reset[scr.reset_len++] = *s++;
-	}
-}
-
-static void write_all(int fd, const char *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		buf += n;
-		len -= (size_t)n;
 	}
 }
 
