@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "scenario/disk.h"
 #include "scenario/needs.h"
 
 static bool no(char *why, size_t size, const char *text)
@@ -49,6 +50,10 @@ const char *need_text(enum need need)
 		return "two CPUs";
 	case NEED_DISPOSABLE:
 		return "a disposable machine";
+	case NEED_POLICY_CLEANCACHE:
+		return "policy cleancache";
+	case NEED_DISK:
+		return "a disk";
 	}
 	return "?";
 }
@@ -234,6 +239,18 @@ static bool settings_there(const struct setting *s, char *why, size_t size)
 	return true;
 }
 
+static bool have_policy(const char *policy, char *why, size_t size)
+{
+	struct state_summary s;
+
+	if (!have_tag_storage(&s, why, size))
+		return false;
+	if (!strcmp(s.policy, policy))
+		return true;
+	snprintf(why, size, "the policy is %s, not %s", s.policy, policy);
+	return false;
+}
+
 static bool need_met(enum need need, char *why, size_t size)
 {
 	struct state_summary s;
@@ -247,13 +264,9 @@ static bool need_met(enum need need, char *why, size_t size)
 	case NEED_TAG_STORAGE:
 		return have_tag_storage(&s, why, size);
 	case NEED_POLICY_CMA:
-		if (!have_tag_storage(&s, why, size))
-			return false;
-		if (strcmp(s.policy, "cma")) {
-			snprintf(why, size, "the policy is %s, not cma", s.policy);
-			return false;
-		}
-		return true;
+		return have_policy("cma", why, size);
+	case NEED_POLICY_CLEANCACHE:
+		return have_policy("cleancache", why, size);
 	case NEED_DRAM_TAGS:
 		return have_dram_tags(why, size);
 	case NEED_SWAP:
@@ -273,6 +286,12 @@ static bool need_met(enum need need, char *why, size_t size)
 		       no(why, size, "there is one CPU only");
 	case NEED_DISPOSABLE:
 		return have_disposable(why, size);
+	case NEED_DISK: {
+		char disk[64];
+
+		return disk_find(disk, sizeof(disk)) ||
+		       no(why, size, "there is no disk for scenarios (scripts/vm --disk 128M)");
+	}
 	}
 	return no(why, size, "a need that this tagscope does not know");
 }
@@ -284,7 +303,7 @@ bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_
 	uint64_t ram;
 
 	*verdict = VERDICT_SKIP;
-	if (needs & (NEED_POLICY_CMA | NEED_DRAM_TAGS))
+	if (needs & (NEED_POLICY_CMA | NEED_POLICY_CLEANCACHE | NEED_DRAM_TAGS))
 		needs |= NEED_TAG_STORAGE;
 	if (needs & NEED_TAG_STORAGE)
 		needs |= NEED_ROOT | NEED_MTE;

@@ -78,6 +78,8 @@ enum need {
 	NEED_UFFD = 1u << 10,		/* userfaultfd */
 	NEED_SMP = 1u << 11,		/* two CPUs or more */
 	NEED_DISPOSABLE = 1u << 12,	/* a machine that says nobody minds what becomes of it */
+	NEED_POLICY_CLEANCACHE = 1u << 13, /* as NEED_POLICY_CMA, with policy cleancache */
+	NEED_DISK = 1u << 14,		/* a disk that holds a file system, see disk.h */
 };
 
 /*

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A disk with a file system, and files whose every page is known. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scenario/disk.h"
+
+#define SERIAL "tagscope-ext4"
+
+/* The block device by that serial number: its name, in buf. */
+static bool find_name(char *buf, size_t size)
+{
+	bool found = false;
+	glob_t g;
+
+	if (glob("/sys/block/*/serial", 0, NULL, &g))
+		return false;
+	for (size_t i = 0; i < g.gl_pathc && !found; i++) {
+		FILE *f = fopen(g.gl_pathv[i], "re");
+		char serial[32] = "";
+
+		if (!f)
+			continue;
+		found = fgets(serial, sizeof(serial), f) && !strncmp(serial, SERIAL, strlen(SERIAL));
+		fclose(f);
+		if (found)
+			found = sscanf(g.gl_pathv[i], "/sys/block/%31[^/]", serial) == 1 &&
+				snprintf(buf, size, "%s", serial) < (int)size;
+	}
+	globfree(&g);
+	return found;
+}
+
+bool disk_find(char *buf, size_t size)
+{
+	char name[32];
+
+	return find_name(name, sizeof(name)) &&
+	       snprintf(buf, size, "/dev/%s", name) < (int)size;
+}
+
+void disk_mount(struct run *r)
+{
+	char dev[64];
+
+	if (!disk_find(dev, sizeof(dev)))
+		bail(r, "the disk is gone");
+	if (mkdir(DISK_DIR, 0700) && errno != EEXIST)
+		bail_errno(r, "mkdir " DISK_DIR);
+	if (mount(dev, DISK_DIR, "ext4", MS_NOSUID | MS_NODEV, NULL))
+		bail_errno(r, "mount of %s", dev);
+}
+
+void disk_umount(struct run *r)
+{
+	if (umount(DISK_DIR))
+		bail_errno(r, "umount of " DISK_DIR);
+}
+
+uint64_t disk_reads(struct run *r)
+{
+	char name[32], path[64];
+	uint64_t reads;
+	FILE *f;
+
+	if (!find_name(name, sizeof(name)))
+		bail(r, "the disk is gone");
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", name);
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%" SCNu64, &reads) != 1)
+		bail_errno(r, "%s", path);
+	fclose(f);
+	return reads;
+}
+
+uint64_t vmstat_now(struct run *r, const char *name)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	uint64_t value, found = 0;
+	bool there = false;
+	char word[64];
+
+	if (!f)
+		bail_errno(r, "/proc/vmstat");
+	while (!there && fscanf(f, "%63s %" SCNu64, word, &value) == 2) {
+		there = !strcmp(word, name);
+		found = value;
+	}
+	fclose(f);
+	if (!there)
+		bail(r, "/proc/vmstat has no %s", name);
+	return found;
+}
+
+static void *page_buffer(struct run *r)
+{
+	void *p;
+
+	/* For O_DIRECT. */
+	if (posix_memalign(&p, page_size(), page_size()))
+		bail(r, "out of memory");
+	return p;
+}
+
+void disk_file_change(struct disk_file *f, size_t i, void *buf)
+{
+	f->ids[i] += f->n + 1;
+	pattern_fill(buf, page_size(), f->seed, f->ids[i]);
+}
+
+struct disk_file *disk_file_new(struct run *r, const char *name, size_t n)
+{
+	struct disk_file *f = calloc(1, sizeof(*f));
+	void *buf = page_buffer(r);
+
+	if (!f)
+		bail(r, "out of memory");
+	f->n = n;
+	f->seed = rnd(r);
+	f->ids = calloc(n, sizeof(*f->ids));
+	if (!f->ids)
+		bail(r, "out of memory");
+	snprintf(f->path, sizeof(f->path), DISK_DIR "/%s", name);
+	f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	f->direct = open(f->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (f->fd < 0 || f->direct < 0)
+		bail_errno(r, "%s", f->path);
+	for (size_t i = 0; i < n; i++) {
+		f->ids[i] = i + 1;
+		pattern_fill(buf, page_size(), f->seed, f->ids[i]);
+		if (pwrite(f->direct, buf, page_size(), (off_t)(i * page_size())) != (ssize_t)page_size())
+			bail_errno(r, "write to %s", f->path);
+	}
+	free(buf);
+	if (fsync(f->fd))
+		bail_errno(r, "fsync of %s", f->path);
+	return f;
+}
+
+void disk_file_free(struct run *r, struct disk_file *f)
+{
+	close(f->fd);
+	close(f->direct);
+	if (unlink(f->path))
+		bail_errno(r, "unlink of %s", f->path);
+	free(f->ids);
+	free(f);
+}
+
+static bool is_zero(const uint64_t *p)
+{
+	for (size_t i = 0; i < page_size() / sizeof(*p); i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct)
+{
+	void *buf = page_buffer(r);
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		ssize_t got = pread(direct ? f->direct : f->fd, buf, page_size(),
+				    (off_t)(i * page_size()));
+
+		if (got != (ssize_t)page_size())
+			bail_errno(r, "read of page %zu of %s gave %zd bytes", i, f->path, got);
+		if (f->ids[i] ? pattern_check(buf, page_size(), f->seed, f->ids[i]).count != 0 :
+				!is_zero(buf)) {
+			if (!wrong++)
+				note(r, "the first page that is wrong is %zu of %s", i, f->path);
+		}
+	}
+	free(buf);
+	return wrong;
+}
+
+static void *map_file(struct run *r, struct disk_file *f)
+{
+	void *p = mmap(NULL, f->n * page_size(), PROT_READ, MAP_SHARED, f->fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of %s", f->path);
+	return p;
+}
+
+static size_t resident(struct run *r, void *p, size_t n)
+{
+	unsigned char *vec = malloc(n);
+	size_t present = 0;
+
+	if (!vec)
+		bail(r, "out of memory");
+	if (mincore(p, n * page_size(), vec))
+		bail_errno(r, "mincore");
+	for (size_t i = 0; i < n; i++)
+		present += vec[i] & 1;
+	free(vec);
+	return present;
+}
+
+size_t disk_file_cached(struct run *r, struct disk_file *f)
+{
+	void *p = map_file(r, f);
+	size_t n = resident(r, p, f->n);
+
+	munmap(p, f->n * page_size());
+	return n;
+}
+
+size_t disk_file_reclaim(struct run *r, struct disk_file *f)
+{
+	volatile const char *p = map_file(r, f);
+	size_t left = f->n;
+	cpu_set_t was, one;
+
+	/* A page that waits in the batch of another CPU to be put on the LRU is left alone. */
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_getaffinity(0, sizeof(was), &was) || sched_setaffinity(0, sizeof(one), &one))
+		bail_errno(r, "sched_setaffinity");
+
+	if (fsync(f->fd))
+		bail_errno(r, "fsync of %s", f->path);
+	for (int tries = 0; left && tries < 10; tries++) {
+		for (size_t i = 0; i < f->n; i++)
+			if (!tries)
+				(void)p[i * page_size()];
+		if (tries == 1 && kernel_write(r, "/proc/sys/vm/compact_memory", "1"))
+			bail_errno(r, "compact_memory");
+		if (tries)
+			sleep_ms(10);
+		if (madvise((void *)p, f->n * page_size(), MADV_PAGEOUT))
+			bail_errno(r, "MADV_PAGEOUT");
+		left = resident(r, (void *)p, f->n);
+	}
+	munmap((void *)p, f->n * page_size());
+	if (sched_setaffinity(0, sizeof(was), &was))
+		bail_errno(r, "sched_setaffinity");
+	return f->n - left;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For scenarios: a disk with a file system, and files on it whose every page is known.
+ * As in scenario.h, what cannot be done ends the scenario with a clear result.
+ */
+#ifndef TAGSCOPE_DISK_H
+#define TAGSCOPE_DISK_H
+
+#include "scenario/scenario.h"
+
+/* The disk that scripts/vm --disk gives: its device, in buf. false: there is none. */
+bool disk_find(char *buf, size_t size);
+
+#define DISK_DIR "/mnt/disk"
+
+/* Mount it on DISK_DIR, for this scenario only; and the other way round. */
+void disk_mount(struct run *r);
+void disk_umount(struct run *r);
+/* Requests to read that the disk has completed since boot. */
+uint64_t disk_reads(struct run *r);
+
+/* A file of n pages; page i holds pattern ids[i] of seed, or zeroes where that is 0. */
+struct disk_file {
+	char path[64];
+	int fd, direct;		/* the same file, without and with O_DIRECT */
+	size_t n;
+	uint64_t seed, *ids;
+};
+
+/* A new file with data on the disk, none of it in the page cache. */
+struct disk_file *disk_file_new(struct run *r, const char *name, size_t n);
+/* Close and remove it. */
+void disk_file_free(struct run *r, struct disk_file *f);
+/* Another content of page i, in buf (a page) and in ids[i]; to be written by the caller. */
+void disk_file_change(struct disk_file *f, size_t i, void *buf);
+/* Pages whose content is another than it should be, read from the page cache or not. */
+size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct);
+/* Have all of it reclaimed, after it has been read and is clean; how many pages were. */
+size_t disk_file_reclaim(struct run *r, struct disk_file *f);
+/* Pages of it in the page cache. */
+size_t disk_file_cached(struct run *r, struct disk_file *f);
+
+/* A counter of /proc/vmstat. */
+uint64_t vmstat_now(struct run *r, const char *name);
+
+#endif
