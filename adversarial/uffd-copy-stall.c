@@ -98,7 +98,6 @@ static const struct technique uffd_copy_stall = {
 	.release = stall_fs_release,
 	.is_held = is_held,
 	.chance = true,
-	.unproven = "known: a page that is on no list is not taken for held, and a fault waits for it without end",
 	.mode = MODES_REFERENCE,
 };
 

@@ -58,7 +58,8 @@ static void fill(struct run *r, struct disk_file *f, const char *when)
 		bail(r, "the file could not be reclaimed, %s", when);
 	stored = vmstat_now(r, "cleancache_store") - stored;
 	/* Others are reclaimed, too, and replace or precede some. */
-	expect_range(r, stored, f->n * 9 / 10, UINT64_MAX, "%s: what was reclaimed was copied", when);
+	expect_range(r, stored, f->n * 9 / 10, UINT64_MAX,
+		     "%s: what was reclaimed was copied", when);
 }
 
 static void fill_and_hit(struct run *r, struct disk_file *f)
@@ -91,7 +92,7 @@ struct change {
 	void (*make)(struct run *r, struct disk_file *f, void *buf);
 };
 
-static void write_all(struct run *r, struct disk_file *f, int fd, void *buf, size_t step_)
+static void write_contents(struct run *r, struct disk_file *f, int fd, void *buf, size_t step_)
 {
 	for (size_t i = 0; i < f->n; i += step_) {
 		disk_file_change(f, i, buf);
@@ -102,12 +103,12 @@ static void write_all(struct run *r, struct disk_file *f, int fd, void *buf, siz
 
 static void direct_write(struct run *r, struct disk_file *f, void *buf)
 {
-	write_all(r, f, f->direct, buf, 2);
+	write_contents(r, f, f->direct, buf, 2);
 }
 
 static void buffered_write(struct run *r, struct disk_file *f, void *buf)
 {
-	write_all(r, f, f->fd, buf, 3);
+	write_contents(r, f, f->fd, buf, 3);
 }
 
 /* The last half of each second page: the first half has to be got from somewhere. */
@@ -209,7 +210,8 @@ static void changes(struct run *r, size_t n)
 		{ "a range collapsed", collapsed },
 		{ "a range inserted", inserted },
 	};
-	void *buf = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *buf = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (buf == MAP_FAILED)
 		bail_errno(r, "mmap");
@@ -305,9 +307,9 @@ static void recall(struct run *r, struct disk_file *f, bool by_mprotect)
 	fill(r, f, how);
 	was = summary_now(r);
 	recalled = vmstat_now(r, "cleancache_recall");
-	step(r,
-	     by_mprotect ? "A program makes memory it has written to tagged, all over the machine, with mprotect()." :
-			   "A program maps tagged memory and writes to it, all over the machine.");
+	step(r, "A program %s, all over the machine.",
+	     by_mprotect ? "makes memory it has written to tagged with mprotect()" :
+			   "maps tagged memory and writes to it");
 	for (n = 0; n < MAX_AREAS; n++) {
 		/* An area of this size needs a sixteenth of all blocks. */
 		a[n] = area_map(r, blocks * 2, !by_mprotect);
@@ -326,7 +328,8 @@ static void recall(struct run *r, struct disk_file *f, bool by_mprotect)
 	recalled = vmstat_now(r, "cleancache_recall") - recalled;
 	expect_range(r, recalled, 1, UINT64_MAX, "%s: copies were dropped for tags", how);
 	expect_eq_u64(r, is.reserve_busy - was.reserve_busy, 0, "%s: no reservation failed", how);
-	expect_eq_u64(r, is.foa_set - was.foa_set, 0, "%s: no entry was made to fault on access", how);
+	expect_eq_u64(r, is.foa_set - was.foa_set, 0,
+		      "%s: no entry was made to fault on access", how);
 	area_expect(r, &a[0], how);
 	expect_content(r, f, how);
 	area_expect(r, &a[n - 1], how);

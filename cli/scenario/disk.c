@@ -31,7 +31,8 @@ static bool find_name(char *buf, size_t size)
 
 		if (!f)
 			continue;
-		found = fgets(serial, sizeof(serial), f) && !strncmp(serial, SERIAL, strlen(SERIAL));
+		found = fgets(serial, sizeof(serial), f) &&
+			!strncmp(serial, SERIAL, strlen(SERIAL));
 		fclose(f);
 		if (found)
 			found = sscanf(g.gl_pathv[i], "/sys/block/%31[^/]", serial) == 1 &&
@@ -138,7 +139,8 @@ struct disk_file *disk_file_new(struct run *r, const char *name, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		f->ids[i] = i + 1;
 		pattern_fill(buf, page_size(), f->seed, f->ids[i]);
-		if (pwrite(f->direct, buf, page_size(), (off_t)(i * page_size())) != (ssize_t)page_size())
+		if (pwrite(f->direct, buf, page_size(), (off_t)(i * page_size())) !=
+		    (ssize_t)page_size())
 			bail_errno(r, "write to %s", f->path);
 	}
 	free(buf);
