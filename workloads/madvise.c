@@ -118,7 +118,8 @@ static void remapped(struct run *r, size_t n)
 	to = mmap(NULL, area_len(&a), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (to == MAP_FAILED)
 		bail_errno(r, "mmap");
-	expect_eq_u64(r, waiting(r, &a), n, "before they are moved, all wait for storage");
+	if (failures_known(r, "before they are moved, all wait for storage"))
+		expect_eq_u64(r, waiting(r, &a), n, "before they are moved, all wait for storage");
 	to = mremap(a.base, area_len(&a), area_len(&a), MREMAP_MAYMOVE | MREMAP_FIXED, to);
 	if (to == MAP_FAILED)
 		bail_errno(r, "mremap");
@@ -161,7 +162,9 @@ static void populated(struct run *r, size_t n)
 							"populate_write_waiting" };
 
 		a = pending_area(r, n);
-		expect_eq_u64(r, waiting(r, &a), n, "%s: before, all pages wait", names[how]);
+		if (failures_known(r, names[how]))
+			expect_eq_u64(r, waiting(r, &a), n, "%s: before, all pages wait",
+				      names[how]);
 		if (how ? madvise(a.base, area_len(&a), how == 1 ? MADV_POPULATE_READ :
 							MADV_POPULATE_WRITE) :
 			  mlock(a.base, area_len(&a)))
@@ -292,7 +295,8 @@ static void madvise_run(struct run *r)
 
 	remapped(r, n);
 	populated(r, n);
-	locked_in_tag_storage(r);
+	if (storage_takes_data(r, "locked memory that lies in tag storage is made taggable"))
+		locked_in_tag_storage(r);
 	advised(r, n);
 	expect_eq_u64(r, summary_now(r).foa_sigbus, sigbus, "no access ended in SIGBUS");
 }

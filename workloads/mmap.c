@@ -211,6 +211,7 @@ static void mmap_run(struct run *r)
 	struct area a;
 	uint64_t t;
 
+	gather_nothing(r);
 	step(r, "The program maps %zu %s with PROT_MTE. Until it touches them no page is there, and nothing is taken from tag storage.",
 	     len >> (len % (1 << 20) ? 10 : 20), len % (1 << 20) ? "KiB" : "MiB");
 	a = area_map_sparse(r, n, stride, true);

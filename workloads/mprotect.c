@@ -463,13 +463,9 @@ static void mprotect_run(struct run *r)
 
 	if (!storage)
 		bail(r, "out of memory");
+	gather_nothing(r);
 	free_blocks(r, pages);
-	if (n && strcmp(start.policy, "cma")) {
-		skip_result(r, "only policy cma puts programs' data there",
-			    "when memory is scarce, data is put into tag storage");
-		n = 0;
-	}
-	if (!n) {
+	if (!n || !storage_takes_data(r, "when memory is scarce, data is put into tag storage")) {
 		free(storage);
 		return;
 	}

@@ -405,6 +405,7 @@ struct all {
 	struct ballast *b;
 	unsigned int number;		/* of the phase */
 	bool state;
+	bool moves;	/* data lies in tag storage, and has to move */
 	uint64_t reserve, room;
 	struct state_summary start;
 };
@@ -482,7 +483,7 @@ static uint64_t tagged_so_far(const struct pressure *p)
 /* Whether tags have taken the place of data yet, and have left it, in any round. */
 static bool has_emptied(struct all *a)
 {
-	return !a->state || summary_now(a->r).reserve_migrated > a->start.reserve_migrated;
+	return !a->moves || summary_now(a->r).reserve_migrated > a->start.reserve_migrated;
 }
 
 static bool has_released(struct all *a)
@@ -505,7 +506,7 @@ static void one_round(struct all *a, unsigned int round, uint64_t ms)
 	step(r,
 	     "Memory is filled with data until hardly any is free, so that some of it comes to lie in tag storage. Then some is given back, elsewhere.");
 	fill_memory(a, round);
-	if (a->state) {
+	if (a->moves) {
 		before = summary_now(r);
 		there = data_in_tag_storage(a);
 		measure(r, "data_in_tag_storage", "pages", (double)there);
@@ -605,6 +606,7 @@ static void pressure_run(struct run *r)
 		require(r, false, "tags are in DRAM, where the device tree says");
 	}
 	a.start = start;
+	a.moves = a.state && storage_takes_data(r, "data lies in tag storage, and has to move");
 	a.reserve = memory_reserve(r);
 	tagged = m.total / 100 * param_u64(r, "tagged");
 	/* At worst each tagged page costs a block, whose data needs another place. */

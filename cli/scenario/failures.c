@@ -20,12 +20,17 @@ static void path_of(char *path, size_t size, enum failure f, const char *setting
 	snprintf(path, size, "/sys/kernel/debug/%s/%s", names[f], setting);
 }
 
-/* Whether they can be injected; if not, why. */
-static bool known(char *why, size_t size)
+/* Whether they can be injected, and do what they are for; if not, why. */
+static bool known(struct run *r, char *why, size_t size)
 {
+	struct state_summary now = summary_now(r);
 	char path[96];
 	struct stat st;
 
+	if (strcmp(now.policy, "cma")) {
+		snprintf(why, size, "with policy %s storage for tags is never short", now.policy);
+		return false;
+	}
 	for (enum failure f = 0; f < NR_FAILURES; f++) {
 		path_of(path, sizeof(path), f, "");
 		if (stat(path, &st)) {
@@ -42,7 +47,7 @@ bool failures_known(struct run *r, const char *what)
 {
 	char why[256];
 
-	if (known(why, sizeof(why)))
+	if (known(r, why, sizeof(why)))
 		return true;
 	skip_result(r, why, "%s", what);
 	return false;
@@ -91,7 +96,7 @@ void storage_shortage(struct run *r, enum shortage how)
 		[STORAGE_MISS] = { 2, 1 },
 	};
 
-	if (!known(why, sizeof(why))) {
+	if (!known(r, why, sizeof(why))) {
 		if (!told)
 			skip_result(r, why, "tag storage is short where the scenario wants it");
 		told = true;
@@ -109,5 +114,5 @@ bool mprotect_storage_full(struct run *r, void *p, size_t len)
 	if (mprotect(p, len, PROT_READ | PROT_WRITE | PROT_MTE))
 		bail_errno(r, "mprotect with PROT_MTE");
 	storage_shortage(r, STORAGE_NORMAL);
-	return known(why, sizeof(why));
+	return known(r, why, sizeof(why));
 }

@@ -21,7 +21,10 @@ enum failure {
 /* Whoever uses them declares this in SETTINGS(...). */
 #define FAILURE_SETTINGS { "/sys/kernel/debug/fail_mts_*/*", SETTING_OPTIONAL }
 
-/* Whether this kernel can; if not, "what" is a skipped result, and is to be left out. */
+/*
+ * Whether this kernel can, and its policy lets storage be short; if not, "what" is a skipped
+ * result, and is to be left out.
+ */
 bool failures_known(struct run *r, const char *what);
 
 /* From now on, after so many attempts that are left alone, percent of 100 fail: 0 for none. */
@@ -35,7 +38,7 @@ enum shortage {
 };
 
 /*
- * Have tag storage be short from now on. Where the kernel cannot do that nothing changes, which
+ * Have tag storage be short from now on. Where that cannot be nothing changes, which
  * is a skipped result of its own the first time: what follows is no test of shortage then.
  */
 void storage_shortage(struct run *r, enum shortage how);

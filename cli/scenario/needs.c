@@ -251,6 +251,19 @@ static bool have_policy(const char *policy, char *why, size_t size)
 	return false;
 }
 
+bool storage_takes_data(struct run *r, const char *what)
+{
+	struct state_summary now = summary_now(r);
+	char why[128];
+
+	if (!strcmp(now.policy, "cma"))
+		return true;
+	snprintf(why, sizeof(why), "policy %s keeps tag storage out of the page allocator",
+		 now.policy);
+	skip_result(r, why, "%s", what);
+	return false;
+}
+
 static bool need_met(enum need need, char *why, size_t size)
 {
 	struct state_summary s;

@@ -203,6 +203,12 @@ void run_stop(struct run *r) __attribute__((noreturn));
 void skip_result(struct run *r, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Whether the policy gives tag storage to programs; if not, "what" is a skipped result, and is
+ * to be left out.
+ */
+bool storage_takes_data(struct run *r, const char *what);
+
 /* End the scenario: what it needs is not here. */
 void skip(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 
@@ -276,6 +282,8 @@ bool machine_is_disposable(void);
 /* Switches go back to what they were when the scenario ends, however it ends. */
 uint64_t switch_get(struct run *r, const char *name);
 void switch_set(struct run *r, const char *name, uint64_t value);
+/* The kernel moves no tagged pages together: for scenarios that look where pages lie. */
+void gather_nothing(struct run *r);
 
 /* ---- Roles: its other processes ----------------------------------------- */
 
