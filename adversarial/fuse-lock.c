@@ -116,9 +116,10 @@ static void place_parts(struct run *r, struct attacker *a)
 		writers[i] = stall_fs_park(r, write_part, &parts[i]);
 	}
 	f = fill_memory(r);
-	fill_to_edge(r, &f);
-	for (; locked < MAX_PARTS && locked < a->want && room_pages(r); locked++)
+	for (; locked < MAX_PARTS && locked < a->want && room_pages(r); locked++) {
+		fill_to_edge(r, &f);
 		stall_fs_unpark(r, writers[locked]);
+	}
 	fill_free(r, &f);
 	pipes_release(r, a);
 	note(r, "has %zu pages written to in part", locked);
@@ -169,7 +170,6 @@ static const struct technique fuse_partial = {
 	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
-	.chance = true,
 	.mode = MODES_REFERENCE,
 };
 

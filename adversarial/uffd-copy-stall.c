@@ -61,13 +61,17 @@ static void place(struct run *r, struct attacker *a)
 		copies[i].from = mmap(NULL, ps, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (copies[i].from == MAP_FAILED)
 			bail_errno(r, "mmap of a file");
+		/* What would be read around it would take the tag storage that is free. */
+		if (madvise(copies[i].from, ps, MADV_RANDOM))
+			bail_errno(r, "MADV_RANDOM");
 		close(fd);
 		copies[i].thread = stall_fs_park(r, copy_it, &copies[i]);
 	}
 	f = fill_memory(r);
-	fill_to_edge(r, &f);
-	for (; nr_copies < MAX_COPIES && nr_copies < a->want && room_pages(r); nr_copies++)
+	for (; nr_copies < MAX_COPIES && nr_copies < a->want && room_pages(r); nr_copies++) {
+		fill_to_edge(r, &f);
 		stall_fs_unpark(r, copies[nr_copies].thread);
+	}
 	fill_free(r, &f);
 	pipes_release(r, a);
 	note(r, "has %zu copies that do not get on", nr_copies);
@@ -97,7 +101,6 @@ static const struct technique uffd_copy_stall = {
 	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
-	.chance = true,
 	.unproven = "known: a page that is on no list is not taken for held, and a fault waits for it without end",
 	.mode = MODES_REFERENCE,
 };

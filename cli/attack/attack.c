@@ -19,8 +19,6 @@
 
 /* Longest time, beyond what its faults may take, without progress of a healthy victim. */
 #define STUCK_MS 30000
-/* Where nothing is sure to be held: so many blocks are worth the search. */
-#define MIN_HELD 64
 /* Until nothing is held any more after the attacker has let go. */
 #define RELEASE_MS 10000
 
@@ -511,38 +509,49 @@ static void tell_skipped(struct run *r, const struct mode *m, const struct techn
 	}
 }
 
+/* Pages for each way: those that need what is held; any, too, where it may come and go. */
+static void choose_pages(struct run *r, const struct mode *m, struct victim *v, struct child *c,
+			 const struct blocks *held, bool stays)
+{
+	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages"), missing = 0;
+
+	if (held)
+		choose_held(r, v, held, c, per_way, stays);
+	if (!stays)
+		choose_any(r, v, role_pid(c), per_way);
+	for (int i = 0; i < VICTIM_WAYS; i++)
+		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY && !v->n[i];
+	require(r, !missing,
+		"%s: the victim has pages whose tags belong where the attacker's data is or was",
+		m->text);
+}
+
 /* Let it have memory, choose its pages, and see what becomes of them. True: it has ended. */
 static bool run_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
 		       const struct blocks *held, const struct expected *want)
 {
-	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages"), missing = 0;
 	struct counted all = { 0 }, way[VICTIM_WAYS] = { 0 };
 	struct victim *v = &k->victim;
 	bool done;
 
 	phase_await(r, &v->phase[VICTIM_FILL], c, &victim_role, "filled its memory");
-	/* A few that come and go are nowhere to be found. */
-	if (held && held->blocks > (want->held ? 0 : MIN_HELD))
-		choose_held(r, v, held, c, per_way);
-	else
-		choose_any(r, v, role_pid(c), per_way);
+	choose_pages(r, m, v, c, held, want->held);
 	/* What it has before was there before, or elsewhere. */
 	set_switches(r, &attack_baseline);
 	phase_do(r, &v->phase[VICTIM_PREPARE], c, &victim_role, "prepared its pages");
 	set_switches(r, m);
 	choose_swapped(r, v, role_pid(c));
 	note(r, "the victim has %llu pages", (unsigned long long)v->memory_pages);
-	for (int i = 0; i < VICTIM_WAYS; i++) {
+	for (int i = 0; i < VICTIM_WAYS; i++)
 		if (v->n[i])
 			note(r, "%s: %u pages; it %s", victim_kinds[i].name, v->n[i],
 			     victim_kinds[i].text);
-		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY &&
-			   i != VICTIM_SWAPIN && !v->n[i];
-	}
+	for (int i = 0; i < VICTIM_WAYS; i++)
+		if (v->wants[i] && victim_kinds[i].has_tags)
+			expect_eq_u64(r, v->unprepared[i], 0,
+				      "%s, %s: the victim gets the tagged pages it starts from",
+				      m->text, victim_kinds[i].name);
 	tell_skipped(r, m, k->technique, v);
-	require(r, !missing,
-		"%s: the victim has pages whose tags belong where the attacker's data is or was",
-		m->text);
 
 	done = count_victim(r, m, v, c, &all, way);
 	if (done)
@@ -661,8 +670,6 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	attackers_do(r, k, ATTACKER_HOLD, "held its pages");
 	held = attackers_blocks(r, k, true);
 	judge_held(r, m, t, all_held(k), effect, &placed, &held, &before);
-	if (t->chance && held.blocks < CHANCE_LEAST)
-		want = (struct expected){ .held = false };
 
 	if (first->shared)
 		choose_shared(r, &k->victim, first, &held);

@@ -78,8 +78,6 @@ struct technique {
 	bool (*is_held)(const struct state_page *page);
 	/* Of a->memory, only pages that look pinned are held: the rest could not be. */
 	bool partly;
-	/* It has so few pages that perhaps hardly any of them lies in tag storage. */
-	bool chance;
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
 	unsigned int strays;	/* is_held() may be wrong for so many pages */
 	/*

@@ -98,6 +98,7 @@ struct victim {
 	int memory_full;	/* it can have no more */
 	bool wants[VICTIM_WAYS];	/* parameter "victims", and what there is here */
 	unsigned int n[VICTIM_WAYS];
+	unsigned int unprepared[VICTIM_WAYS];	/* accesses that failed when it prepared them */
 	struct victim_page page[VICTIM_WAYS][VICTIM_MAX_PAGES];
 	uint64_t progress;	/* grows with every access */
 	bool child_waits;	/* in VICTIM_KILL a child shall wait in a fault */
