@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "attack/attack.h"
+#include "attack/userns.h"
 
 #define BUFFERS 16
 #define MAX_PAGES 2032	/* RLIMIT_MEMLOCK lets a user have 2048, the rings' included */
@@ -96,12 +97,7 @@ static size_t hold_xdp(struct run *r, struct attacker *a)
 		.chunk_size = (uint32_t)page_size(),
 	};
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
-		if (errno == EPERM || errno == ENOSPC || errno == EINVAL)
-			skip(r, "ordinary users cannot make user namespaces here: %s",
-			     strerror(errno));
-		bail_errno(r, "unshare");
-	}
+	userns_enter(r, CLONE_NEWNET);
 	holder = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (holder < 0 && errno == EAFNOSUPPORT)
 		skip(r, "this kernel has no AF_XDP sockets (CONFIG_XDP_SOCKETS)");

@@ -126,7 +126,8 @@ static void attacker_main(struct run *r, void *arg)
 			t->place(r, a);
 			break;
 		case ATTACKER_HOLD:
-			a->held = t->hold(r, a);
+			if (t->hold)
+				a->held = t->hold(r, a);
 			break;
 		case ATTACKER_HOLD_SHARED:
 			for (unsigned int i = 0; i < v->n[VICTIM_SHARED] && a->shared; i++)
@@ -179,33 +180,26 @@ static bool all_held(const struct attack *k)
 
 /* ---- Where it attacks from ----------------------------------------------------- */
 
-static void write_number(struct run *r, const char *dir, const char *name, uint64_t value)
+/* A memory cgroup for the attackers; it is empty, and goes, after the attack. */
+static void cgroup_new(struct run *r, struct attack *k)
+{
+	if (kernel_write(r, ATTACK_CGROUP_SETTING, "+memory"))
+		skip(r, "there are no memory cgroups here: %s", strerror(errno));
+	snprintf(k->cgroup, sizeof(k->cgroup), "/sys/fs/cgroup/attack-%d", getpid());
+	if (mkdir(k->cgroup, 0755))
+		bail_errno(r, "%s", k->cgroup);
+}
+
+static void cgroup_add(struct run *r, const struct attack *k, pid_t pid)
 {
 	char path[128], text[32];
-	int fd, n = snprintf(text, sizeof(text), "%" PRIu64, value);
+	int fd, n = snprintf(text, sizeof(text), "%d", pid);
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", k->cgroup);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, (size_t)n) != n)
 		bail_errno(r, "%s", path);
 	close(fd);
-}
-
-/* A memory cgroup for the attackers; it is empty, and goes, after the attack. */
-static void cgroup_new(struct run *r, struct attack *k, uint64_t high)
-{
-	static const char top[] = "/sys/fs/cgroup";
-	int fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		skip(r, "there is no cgroup2 at %s", top);
-	if (write(fd, "+memory", 7) != 7)
-		skip(r, "there are no memory cgroups here: %s", strerror(errno));
-	close(fd);
-	snprintf(k->cgroup, sizeof(k->cgroup), "%s/attack-%d", top, getpid());
-	if (mkdir(k->cgroup, 0755))
-		bail_errno(r, "%s", k->cgroup);
-	write_number(r, k->cgroup, "memory.high", high);
 }
 
 /* A file that anybody may read and nobody else than root write. */
@@ -253,8 +247,8 @@ static void attackers_new(struct run *r, struct attack *k, const struct techniqu
 		if (t->device)
 			p->attacker.device = device_open(r, t->device);
 	}
-	if (t->memory_high)
-		cgroup_new(r, k, t->memory_high);
+	if (t->cgroup)
+		cgroup_new(r, k);
 }
 
 static void attackers_start(struct run *r, struct attack *k)
@@ -264,7 +258,7 @@ static void attackers_start(struct run *r, struct attack *k)
 
 		p->child = role_spawn(r, &k->technique->role, attacker_main, p);
 		if (*k->cgroup)
-			write_number(r, k->cgroup, "cgroup.procs", (uint64_t)role_pid(p->child));
+			cgroup_add(r, k, role_pid(p->child));
 	}
 }
 
@@ -306,12 +300,13 @@ static void choose_ways(struct run *r, struct victim *v)
 		for (int way = 0; way < VICTIM_WAYS; way++) {
 			bool is = !strcmp(word, victim_kinds[way].name);
 
-			v->wants[way] |= is || !strcmp(word, "all");
+			v->asked[way] |= is || !strcmp(word, "all");
 			known |= is;
 		}
 		if (!known)
 			bail(r, "there is no victim '%s'", word);
 	}
+	memcpy(v->wants, v->asked, sizeof(v->wants));
 	if (v->wants[VICTIM_SWAPIN] && !memory_now(r).swap_total)
 		v->wants[VICTIM_SWAPIN] = false;
 	if (v->wants[VICTIM_HUGE] && !huge_pages_here())
@@ -488,15 +483,13 @@ static bool count_victim(struct run *r, const struct mode *m, struct victim *v, 
 static void tell_skipped(struct run *r, const struct mode *m, const struct technique *t,
 			 const struct victim *v)
 {
-	const char *all = param_str(r, "victims");
-
 	for (int way = 0; way < VICTIM_WAYS; way++) {
 		const struct victim_kind *kind = &victim_kinds[way];
 		const char *why = NULL;
 
 		/* What is shared with the attacker is not for all techniques and modes. */
-		if (v->n[way] || kind->source == FROM_SHARED ||
-		    (t && t->unproven) || (strcmp(all, "all") && !strstr(all, kind->name)))
+		if (v->n[way] || kind->source == FROM_SHARED || (t && t->unproven) ||
+		    !v->asked[way])
 			continue;
 		if (way == VICTIM_SWAPIN)
 			why = v->wants[way] ? "no page was swapped out" : "no swap is on";
@@ -698,11 +691,9 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode)
 {
 	/* Pins, which only move_before_pin stops, and what nothing stops. */
-	if (t->mode[mode].effect != NOT_TRIED)
+	if (t->mode[mode].effect != AS_OTHERS)
 		return t->mode[mode].effect;
-	if (mode == ATTACK_CHOOSE_OFF || mode == ATTACK_REPLACE_OFF)
-		return t->mode[ATTACK_ON].effect;
-	return mode == ATTACK_PINS_ALLOWED ? t->mode[ATTACK_OFF].effect : NOT_TRIED;
+	return t->mode[mode == ATTACK_PINS_ALLOWED ? ATTACK_OFF : ATTACK_ON].effect;
 }
 
 void attack_run(struct run *r, const struct technique *t)
@@ -713,10 +704,9 @@ void attack_run(struct run *r, const struct technique *t)
 	run_baseline(r);
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {
 		const char *text = t->mode[mode].step;
-		bool all = t->mode[mode].effect != NOT_TRIED && !strcmp(wanted, "all");
+		bool all = t->mode[mode].effect != AS_OTHERS && !strcmp(wanted, "all");
 
-		if (attack_effect_in(t, mode) == NOT_TRIED ||
-		    (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name)))
+		if (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name))
 			continue;
 		step(r, "%s", text ? text : mode_steps[mode]);
 		run_mode(r, t, (enum attack_mode)mode);

@@ -72,19 +72,6 @@ uint64_t tag_storage_free(struct run *r)
 	return memory_now(r).cma_free / page_size();
 }
 
-bool huge_pages_here(void)
-{
-	char text[64] = "";
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-
-	if (!f)
-		return false;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	fclose(f);
-	return *text && !strstr(text, "[never]");
-}
-
 char *map_memory(struct run *r, size_t size, int advice, int fd)
 {
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;

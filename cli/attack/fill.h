@@ -58,8 +58,6 @@ size_t room_pages(struct run *r);
 /* Pages of tag storage that are free, as far as an ordinary user can see it. */
 uint64_t tag_storage_free(struct run *r);
 
-/* Whether the kernel makes huge pages: it does not where there is little memory. */
-bool huge_pages_here(void);
 /* Map size bytes, without populating them; advice as for madvise(), 0 for none. */
 char *map_memory(struct run *r, size_t size, int advice, int fd);
 void populate(struct run *r, char *p, size_t size);
