@@ -17,7 +17,6 @@
 #define ARGUMENT_SIZE (120 << 10)	/* a single one may have 128 KiB */
 #define STACK_LIMIT ((rlim_t)64 << 20)
 
-
 static char *arguments[ARGUMENTS + 1];
 static char paths[MAX_EXECS][STALL_PATH_MAX];
 static size_t held;
@@ -74,13 +73,6 @@ static void place(struct run *r, struct attacker *a)
 	note(r, "has %zu pages of arguments, in %u calls of execve", held, stall_fs_requests());
 }
 
-static size_t hold(struct run *r, struct attacker *a)
-{
-	(void)r;
-	(void)a;
-	return held;
-}
-
 /* All that can be told: nobody else has much there, once memory is not full any more. */
 static bool is_held(const struct state_page *page)
 {
@@ -95,7 +87,6 @@ static const struct technique exec_stall = {
 				     "getrlimit", "setrlimit", "vfork"),
 	},
 	.place = place,
-	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
 	.looks_movable = true,

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "attack/attack.h"
-#include "attack/pipes.h"
 #include "attack/stall_fs.h"
 
 /* Where the other ways to have a page read begin, behind all that is read ahead. */
@@ -74,13 +73,6 @@ static void place(struct run *r, struct attacker *a)
 	     stall_fs_requests());
 }
 
-static size_t hold(struct run *r, struct attacker *a)
-{
-	(void)r;
-	(void)a;
-	return locked;
-}
-
 static bool is_held(const struct state_page *page)
 {
 	return page->kind[0] == 'f' && page->locked;
@@ -92,7 +84,6 @@ static bool is_held(const struct state_page *page)
 #define PART 100
 
 static int parts[MAX_PARTS];
-static struct parked *writers[MAX_PARTS];
 
 static void *write_part(void *arg)
 {
@@ -107,7 +98,8 @@ static void *write_part(void *arg)
 /* Each holds one page, of a file of its own: writers of a file exclude one another. */
 static void place_parts(struct run *r, struct attacker *a)
 {
-	struct fill f;
+	struct parked *writers[MAX_PARTS];
+	size_t n;
 
 	stall_fs_mount(r);
 	stall_fs_one_processor(r);
@@ -115,13 +107,8 @@ static void place_parts(struct run *r, struct attacker *a)
 		parts[i] = stall_fs_open(r, i, O_WRONLY);
 		writers[i] = stall_fs_park(r, write_part, &parts[i]);
 	}
-	f = fill_memory(r);
-	fill_to_edge(r, &f);
-	for (; locked < MAX_PARTS && locked < a->want && room_pages(r); locked++)
-		stall_fs_unpark(r, writers[locked]);
-	fill_free(r, &f);
-	pipes_release(r, a);
-	note(r, "has %zu pages written to in part", locked);
+	n = stall_fs_unpark_at_edge(r, a, writers, MAX_PARTS);
+	note(r, "has %zu pages written to in part", n);
 }
 
 /* ---- The techniques ------------------------------------------------------------------------ */
@@ -133,7 +120,6 @@ static const struct technique fuse_lock = {
 		.syscalls = SYSCALLS(ATTACK_SYSCALLS, STALL_FS_SYSCALLS, "fadvise64", "pread64"),
 	},
 	.place = place,
-	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
 	.mode = {
@@ -166,10 +152,8 @@ static const struct technique fuse_partial = {
 		.syscalls = SYSCALLS(ATTACK_SYSCALLS, STALL_FS_SYSCALLS, FILL_EDGE_SYSCALLS),
 	},
 	.place = place_parts,
-	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
-	.chance = true,
 	.mode = MODES_REFERENCE,
 };
 

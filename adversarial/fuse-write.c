@@ -48,13 +48,6 @@ static void place(struct run *r, struct attacker *a)
 	note(r, "has %zu pages written to, in %u requests", held, stall_fs_requests());
 }
 
-static size_t hold(struct run *r, struct attacker *a)
-{
-	(void)r;
-	(void)a;
-	return held;
-}
-
 static bool is_held(const struct state_page *page)
 {
 	return page->kind[0] == 'f' && page->pinned && !page->locked && !page->writeback;
@@ -67,7 +60,6 @@ static const struct technique fuse_write = {
 		.syscalls = SYSCALLS(ATTACK_SYSCALLS, STALL_FS_SYSCALLS),
 	},
 	.place = place,
-	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
 	.mode = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that is registered with the kernel, with io_uring as fixed buffers, as the memory of
- * an AF_XDP socket, or as a DMA buffer made of a memfd, is pinned until that is undone. But
+ * Memory that is registered with the kernel, with io_uring as fixed buffers or as rings of
+ * buffers, as the memory of an AF_XDP socket, or as a DMA buffer made of a memfd, is pinned until that is undone. But
  * such a pin is long-term by declaration, and the kernel moves pages out of CMA, and so out
  * of tag storage, before it grants one. To be shown, not believed.
  */
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "attack/attack.h"
+#include "attack/userns.h"
 
 #define BUFFERS 16
 #define MAX_PAGES 2032	/* RLIMIT_MEMLOCK lets a user have 2048, the rings' included */
@@ -84,6 +85,38 @@ static void release(struct run *r, struct attacker *a)
 	close(pipe_fd[1]);
 }
 
+/* ---- Rings of buffers ------------------------------------------------------------------- */
+
+/* A ring may have so many entries. It stays empty, so that the kernel writes nothing there. */
+#define RING_ENTRIES 32768
+
+static size_t hold_buf_rings(struct run *r, struct attacker *a)
+{
+	size_t per_page = page_size() / sizeof(struct io_uring_buf), done = 0, n;
+
+	bail_if_error(r, io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
+	for (uint16_t group = 0; done < a->pages; group++, done += n) {
+		struct io_uring_buf_reg reg = {
+			.ring_addr = (uintptr_t)a->memory + done * page_size(), .bgid = group,
+		};
+
+		/* The number of entries is a power of two. */
+		for (n = RING_ENTRIES / per_page; n > a->pages - done;)
+			n /= 2;
+		reg.ring_entries = (uint32_t)(n * per_page);
+		bail_if_error(r, io_uring_register_buf_ring(&ring, &reg, 0),
+			      "io_uring_register_buf_ring");
+	}
+	return done;
+}
+
+static void release_buf_rings(struct run *r, struct attacker *a)
+{
+	(void)r;
+	(void)a;
+	io_uring_queue_exit(&ring);
+}
+
 /* ---- The memory of an AF_XDP socket --------------------------------------------------- */
 
 static int holder = -1;		/* what has the pages registered */
@@ -96,12 +129,7 @@ static size_t hold_xdp(struct run *r, struct attacker *a)
 		.chunk_size = (uint32_t)page_size(),
 	};
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
-		if (errno == EPERM || errno == ENOSPC || errno == EINVAL)
-			skip(r, "ordinary users cannot make user namespaces here: %s",
-			     strerror(errno));
-		bail_errno(r, "unshare");
-	}
+	userns_enter(r, CLONE_NEWNET);
 	holder = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (holder < 0 && errno == EAFNOSUPPORT)
 		skip(r, "this kernel has no AF_XDP sockets (CONFIG_XDP_SOCKETS)");
@@ -168,6 +196,29 @@ ADVERSARY(io_uring_pin,
 		"memory that somebody may need back: pages in tag storage are moved first. So this attack is "
 		"expected to fail with all switches of tag storage on, and also with all of them off.",
 	  .params = ATTACK_PARAMS("1536", 256, MAX_PAGES),
+	  .needs = NEED_POLICY_CMA | NEED_IO_URING);
+
+static const struct technique buf_ring_pin = {
+	.role = {
+		.name = "attacker",
+		.summary = "registers its memory with io_uring as rings of buffers",
+		.syscalls = SYSCALLS(ATTACK_SYSCALLS, "io_uring_setup", "io_uring_register"),
+	},
+	.max_pages = MAX_PAGES,
+	.place = place_anonymous,
+	.hold = hold_buf_rings,
+	.release = release_buf_rings,
+	.mode = MODES_LONGTERM,
+};
+
+ADVERSARY(buf_ring_pin,
+	  .name = "buf-ring-pin",
+	  .summary = "pins memory for ever as io_uring's rings of buffers",
+	  .explanation =
+		"A program gives buffers to io_uring in a ring in memory of its own, which the kernel reads, and so "
+		"pins for as long as it is registered: up to 128 pages each, and there may be many. RLIMIT_MEMLOCK "
+		"does not count them. The pin is made with FOLL_LONGTERM.",
+	  .params = ATTACK_PARAMS("1024", 256, MAX_PAGES),
 	  .needs = NEED_POLICY_CMA | NEED_IO_URING);
 
 static const struct technique xdp_pin = {

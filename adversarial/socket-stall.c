@@ -2,12 +2,14 @@
 /*
  * Sockets whose peer never reads: what is sent without a copy stays in their queues, with a
  * reference to each page. sendfile() sends page cache over TCP, or to a local socket;
- * MSG_ZEROCOPY and io_uring's SEND_ZC send memory, which get_user_pages() is asked for.
+ * MSG_ZEROCOPY, over TCP or vsock, and io_uring's SEND_ZC send memory, which
+ * get_user_pages() is asked for.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -23,25 +25,23 @@ static unsigned int nr_sockets;
 static int add_socket(struct run *r, int fd)
 {
 	if (fd < 0)
-		bail_errno(r, "a TCP socket");
+		bail_errno(r, "a socket");
 	sockets[nr_sockets++] = fd;
 	return fd;
 }
 
-/* A connection to ourselves; returns the end that does not block. */
-static int connect_to_self(struct run *r)
+/*
+ * A connection of the address's family from here to a port that is bound there; returns the end
+ * that does not block. listener: a new socket.
+ */
+static int connect_to(struct run *r, int listener, struct sockaddr *addr, socklen_t len)
 {
-	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	struct sockaddr *addr = (struct sockaddr *)&to;
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
-	socklen_t len = sizeof(to);
+	int fd;
 
 	if (listener < 0 || bind(listener, addr, len) || listen(listener, 1) ||
 	    getsockname(listener, addr, &len))
-		bail_errno(r, "a TCP socket");
-	fd = add_socket(r, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		bail_errno(r, "a socket to listen on");
+	fd = add_socket(r, socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	if (connect(fd, addr, len))
 		bail_errno(r, "connect");
 	add_socket(r, accept4(listener, NULL, NULL, SOCK_CLOEXEC));
@@ -49,6 +49,29 @@ static int connect_to_self(struct run *r)
 	if (fcntl(fd, F_SETFL, O_NONBLOCK))
 		bail_errno(r, "O_NONBLOCK");
 	return fd;
+}
+
+static int connect_to_self(struct run *r)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	return connect_to(r, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+			  (struct sockaddr *)&to, sizeof(to));
+}
+
+/* As from a virtual machine to its host, but with both ends here. */
+static int connect_by_vsock(struct run *r)
+{
+	struct sockaddr_vm to = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_LOCAL, .svm_port = VMADDR_PORT_ANY,
+	};
+	int listener = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (listener < 0 && errno == EAFNOSUPPORT)
+		skip(r, "this kernel has no vsock (CONFIG_VSOCKETS)");
+	return connect_to(r, listener, (struct sockaddr *)&to, sizeof(to));
 }
 
 /* ---- Page cache ------------------------------------------------------------------ */
@@ -113,13 +136,14 @@ static void release(struct run *r, struct attacker *a)
 typedef size_t (*send_fn)(struct run *r, int fd, char *p, size_t size);
 
 /* What fits into the peer's window is copied for it; the rest waits, as it is, to be sent. */
-static size_t hold_memory(struct run *r, struct attacker *a, send_fn send_some)
+static size_t hold_memory(struct run *r, struct attacker *a, int (*open_socket)(struct run *r),
+			  send_fn send_some)
 {
 	size_t size = a->pages * page_size(), done = 0;
 
 	while (done < size && nr_sockets < MAX_SOCKETS) {
 		size_t before = done, n;
-		int fd = connect_to_self(r);
+		int fd = open_socket(r);
 
 		do {
 			n = send_some(r, fd, a->memory + done, size - done);
@@ -141,15 +165,40 @@ static size_t send_zerocopy(struct run *r, int fd, char *p, size_t size)
 	if (setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)))
 		bail_errno(r, "SO_ZEROCOPY");
 	n = send(fd, p, size, MSG_ZEROCOPY | MSG_DONTWAIT);
-	/* ENOBUFS: more than RLIMIT_MEMLOCK, or than a socket may have in notifications. */
-	if (n < 0 && errno != EAGAIN && errno != ENOBUFS)
+	/* No memory: more than RLIMIT_MEMLOCK, or than a socket may have in notifications. */
+	if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
 		bail_errno(r, "MSG_ZEROCOPY");
 	return n < 0 ? 0 : (size_t)n;
 }
 
 static size_t hold_zerocopy(struct run *r, struct attacker *a)
 {
-	return hold_memory(r, a, send_zerocopy);
+	return hold_memory(r, a, connect_to_self, send_zerocopy);
+}
+
+#define VSOCK_SEND ((size_t)64 << 10)
+
+/* More than there is room for is copied, without notice; it is a multiple of this. */
+static size_t send_by_vsock(struct run *r, int fd, char *p, size_t size)
+{
+	return send_zerocopy(r, fd, p, size < VSOCK_SEND ? size : VSOCK_SEND);
+}
+
+/* Nothing is copied at the other end either: all of it is held. */
+static size_t hold_vsock(struct run *r, struct attacker *a)
+{
+	return hold_memory(r, a, connect_by_vsock, send_by_vsock);
+}
+
+/* What nobody has read when both ends are closed is held for some seconds more. */
+static void release_vsock(struct run *r, struct attacker *a)
+{
+	static char data[VSOCK_SEND];
+
+	for (unsigned int i = 1; i < nr_sockets; i += 2)
+		while (recv(sockets[i], data, sizeof(data), MSG_DONTWAIT) > 0)
+			;
+	release(r, a);
 }
 
 static struct io_uring ring;
@@ -182,7 +231,7 @@ static size_t send_by_ring(struct run *r, int fd, char *p, size_t size)
 static size_t hold_send_zc(struct run *r, struct attacker *a)
 {
 	bail_if_error(r, io_uring_queue_init(8, &ring, 0), "io_uring_queue_init");
-	return hold_memory(r, a, send_by_ring);
+	return hold_memory(r, a, connect_to_self, send_by_ring);
 }
 
 static void release_send_zc(struct run *r, struct attacker *a)
@@ -273,6 +322,29 @@ ADVERSARY(zerocopy_stall,
 		"the peer has acknowledged it. What the peer's window takes is copied over the loopback device; the "
 		"rest waits for ever. RLIMIT_MEMLOCK limits how much a user may have pinned like that.",
 	  .params = ATTACK_PARAMS("768", 256, 1000),
+	  .needs = NEED_POLICY_CMA);
+
+static const struct technique vsock_stall = {
+	.role = {
+		.name = "attacker",
+		.summary = "sends its memory without a copy to a vsock peer that never reads",
+		.syscalls = SYSCALLS(SOCKET_SYSCALLS, "setsockopt", "sendto", "recvfrom"),
+	},
+	.max_pages = 1800,
+	.place = place_anonymous,
+	.hold = hold_vsock,
+	.release = release_vsock,
+	.mode = MODES_PIN,
+};
+
+ADVERSARY(vsock_stall,
+	  .name = "vsock-stall",
+	  .summary = "pins tag storage by MSG_ZEROCOPY over vsock",
+	  .explanation =
+		"vsock is for virtual machines and their host, and has a loopback that any user may use. What is "
+		"sent with MSG_ZEROCOPY goes to the peer's queue as it is, without a copy, so that every page "
+		"stays pinned until the peer reads it. One connection takes 64 pages; a user may have many.",
+	  .params = ATTACK_PARAMS("768", 256, 900),
 	  .needs = NEED_POLICY_CMA);
 
 static const struct technique send_zc_stall = {

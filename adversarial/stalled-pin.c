@@ -28,10 +28,11 @@ static struct call {
 static unsigned int nr_calls;
 static int fd;
 
-/* Pins so many bytes, which are one request of the file system's. */
+/* Pins so many bytes, which are one request of the file system's; set by hold(). */
 typedef void (*pin_fn)(struct run *r, struct call *c);
+static pin_fn pin_by;
 
-static void pin(struct run *r, char *p, size_t size, pin_fn fn)
+static void pin(struct run *r, char *p, size_t size)
 {
 	struct call *c = &calls[nr_calls];
 
@@ -39,17 +40,24 @@ static void pin(struct run *r, char *p, size_t size, pin_fn fn)
 		bail(r, "too many calls");
 	nr_calls++;
 	c->from = c->to = (struct iovec){ p, size };
-	fn(r, c);
+	pin_by(r, c);
 }
 
 static size_t pin_all(struct run *r, struct attacker *a, size_t pages, pin_fn fn)
 {
+	pin_by = fn;
 	for (size_t done = 0; done < a->pages; done += pages) {
 		size_t n = a->pages - done < pages ? a->pages - done : pages;
 
-		pin(r, a->memory + done * page_size(), n * page_size(), fn);
+		pin(r, a->memory + done * page_size(), n * page_size());
 	}
 	return a->pages;
+}
+
+static void hold_shared(struct run *r, struct attacker *a, char *page)
+{
+	(void)a;
+	pin(r, page, page_size());
 }
 
 /* ---- Direct I/O ---------------------------------------------------------------------- */
@@ -81,12 +89,6 @@ static size_t hold_direct_io(struct run *r, struct attacker *a)
 	return pin_all(r, a, STALL_REQUEST, pin_direct_io);
 }
 
-static void hold_shared_direct_io(struct run *r, struct attacker *a, char *page)
-{
-	(void)a;
-	pin(r, page, page_size(), pin_direct_io);
-}
-
 /* ---- The same without a thread that waits ---------------------------------------------- */
 
 static aio_context_t aio;
@@ -112,12 +114,6 @@ static size_t hold_libaio(struct run *r, struct attacker *a)
 	return pin_all(r, a, STALL_REQUEST, pin_libaio);
 }
 
-static void hold_shared_libaio(struct run *r, struct attacker *a, char *page)
-{
-	(void)a;
-	pin(r, page, page_size(), pin_libaio);
-}
-
 static struct io_uring ring;
 
 static void pin_io_uring(struct run *r, struct call *c)
@@ -136,12 +132,6 @@ static size_t hold_io_uring(struct run *r, struct attacker *a)
 {
 	bail_if_error(r, io_uring_queue_init(MAX_CALLS, &ring, 0), "io_uring_queue_init");
 	return pin_all(r, a, STALL_REQUEST, pin_io_uring);
-}
-
-static void hold_shared_io_uring(struct run *r, struct attacker *a, char *page)
-{
-	(void)a;
-	pin(r, page, page_size(), pin_io_uring);
 }
 
 /* ---- process_vm_readv() ------------------------------------------------------------------ */
@@ -179,12 +169,6 @@ static size_t hold_process_vm(struct run *r, struct attacker *a)
 	return pin_all(r, a, CALL_PAGES, pin_process_vm);
 }
 
-static void hold_shared_process_vm(struct run *r, struct attacker *a, char *page)
-{
-	(void)a;
-	pin(r, page, page_size(), pin_process_vm);
-}
-
 /* ---- The techniques ------------------------------------------------------------------------ */
 
 static const struct technique direct_io_stall = {
@@ -196,7 +180,7 @@ static const struct technique direct_io_stall = {
 	.max_pages = MAX_PAGES,
 	.place = place_direct_io,
 	.hold = hold_direct_io,
-	.hold_shared = hold_shared_direct_io,
+	.hold_shared = hold_shared,
 	.release = stall_fs_release,
 	.mode = {
 		[ATTACK_ON] = {
@@ -234,7 +218,7 @@ static const struct technique process_vm_stall = {
 	.max_pages = MAX_PAGES,
 	.place = place_process_vm,
 	.hold = hold_process_vm,
-	.hold_shared = hold_shared_process_vm,
+	.hold_shared = hold_shared,
 	.release = stall_fs_release,
 	.mode = {
 		[ATTACK_ON] = {
@@ -272,7 +256,7 @@ static const struct technique libaio_stall = {
 	.max_pages = MAX_PAGES,
 	.place = place_direct_io,
 	.hold = hold_libaio,
-	.hold_shared = hold_shared_libaio,
+	.hold_shared = hold_shared,
 	.release = stall_fs_release,
 	.mode = MODES_PIN,
 };
@@ -296,7 +280,7 @@ static const struct technique uring_stall = {
 	.max_pages = MAX_PAGES,
 	.place = place_direct_io,
 	.hold = hold_io_uring,
-	.hold_shared = hold_shared_io_uring,
+	.hold_shared = hold_shared,
 	.release = stall_fs_release,
 	.mode = MODES_PIN,
 };

@@ -7,44 +7,20 @@
 #include <sys/mman.h>
 
 #include "attack/attack.h"
-#include "scenario/thread.h"
+#include "attack/storm.h"
 
-#define THREADS 2
-#define STEP 64
-
-static struct storm {
-	pthread_t thread;
-	char *memory;
-	size_t pages;
-} storms[THREADS];
-static int ends;
-
-static void *storm(void *arg)
+static void swap_out_and_in(unsigned int thread, char *p, size_t pages)
 {
-	struct storm *s = arg;
-
-	for (size_t at = 0; !__atomic_load_n(&ends, __ATOMIC_RELAXED);
-	     at = at + STEP < s->pages ? at + STEP : 0) {
-		size_t n = s->pages - at < STEP ? s->pages - at : STEP;
-		char *p = s->memory + at * page_size();
-
-		if (madvise(p, n * page_size(), MADV_PAGEOUT))
-			abort();
-		for (size_t i = 0; i < n; i++)
-			(void)*(volatile char *)(p + i * page_size());
-	}
-	return NULL;
+	(void)thread;
+	if (madvise(p, pages * page_size(), MADV_PAGEOUT))
+		abort();
+	for (size_t i = 0; i < pages; i++)
+		(void)*(volatile char *)(p + i * page_size());
 }
 
 static size_t hold(struct run *r, struct attacker *a)
 {
-	for (size_t i = 0; i < THREADS; i++) {
-		struct storm *s = &storms[i];
-
-		s->pages = a->pages / THREADS;
-		s->memory = a->memory + i * s->pages * page_size();
-		s->thread = thread_start(r, storm, s);
-	}
+	storm_begin(r, a, swap_out_and_in);
 	return a->pages;
 }
 
@@ -52,16 +28,14 @@ static void release(struct run *r, struct attacker *a)
 {
 	(void)r;
 	(void)a;
-	__atomic_store_n(&ends, 1, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < THREADS; i++)
-		pthread_join(storms[i].thread, NULL);
+	storm_end();
 }
 
 static const struct technique swap_storm = {
 	.role = {
 		.name = "attacker",
 		.summary = "has its pages swapped out and in again, in two threads",
-		.syscalls = SYSCALLS(ATTACK_SYSCALLS, "clone", "clone3", "mprotect"),
+		.syscalls = SYSCALLS(ATTACK_SYSCALLS, STORM_SYSCALLS),
 	},
 	.max_pages = 16000,
 	.place = place_anonymous,

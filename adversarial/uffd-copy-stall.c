@@ -14,16 +14,13 @@
 #include <unistd.h>
 
 #include "attack/attack.h"
-#include "attack/pipes.h"
 #include "attack/stall_fs.h"
 
 #define MAX_COPIES 128
 
 static struct copy {
 	char *from, *to;
-	struct parked *thread;
 } copies[MAX_COPIES];
-static size_t nr_copies;
 static int uffd;
 
 static void *copy_it(void *arg)
@@ -46,7 +43,7 @@ static void place(struct run *r, struct attacker *a)
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	size_t ps = page_size();
 	char *to = map_memory(r, MAX_COPIES * ps, MADV_NOHUGEPAGE, -1);
-	struct fill f;
+	struct parked *threads[MAX_COPIES];
 
 	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	reg.range = (struct uffdio_range){ (uintptr_t)to, MAX_COPIES * ps };
@@ -61,23 +58,14 @@ static void place(struct run *r, struct attacker *a)
 		copies[i].from = mmap(NULL, ps, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (copies[i].from == MAP_FAILED)
 			bail_errno(r, "mmap of a file");
+		/* What would be read around it would take the tag storage that is free. */
+		if (madvise(copies[i].from, ps, MADV_RANDOM))
+			bail_errno(r, "MADV_RANDOM");
 		close(fd);
-		copies[i].thread = stall_fs_park(r, copy_it, &copies[i]);
+		threads[i] = stall_fs_park(r, copy_it, &copies[i]);
 	}
-	f = fill_memory(r);
-	fill_to_edge(r, &f);
-	for (; nr_copies < MAX_COPIES && nr_copies < a->want && room_pages(r); nr_copies++)
-		stall_fs_unpark(r, copies[nr_copies].thread);
-	fill_free(r, &f);
-	pipes_release(r, a);
-	note(r, "has %zu copies that do not get on", nr_copies);
-}
-
-static size_t hold(struct run *r, struct attacker *a)
-{
-	(void)r;
-	(void)a;
-	return nr_copies;
+	note(r, "has %zu copies that do not get on",
+	     stall_fs_unpark_at_edge(r, a, threads, MAX_COPIES));
 }
 
 /* Not page cache that is being read, which is locked. */
@@ -94,10 +82,8 @@ static const struct technique uffd_copy_stall = {
 				     "ioctl"),
 	},
 	.place = place,
-	.hold = hold,
 	.release = stall_fs_release,
 	.is_held = is_held,
-	.chance = true,
 	.mode = MODES_REFERENCE,
 };
 

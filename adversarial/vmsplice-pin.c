@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 
 #include "attack/attack.h"
 #include "attack/pipes.h"
-#include "scenario/thread.h"
+#include "attack/storm.h"
+#include "scenario/memory.h"
 
 #define MAX_PAGES 16000		/* leaves some of what a user may have for shared pages */
 #define HUGE_SIZE ((size_t)2 << 20)
@@ -210,66 +212,33 @@ static void release_orphaned(struct run *r, struct attacker *a)
 
 /* ---- Over and over again ---------------------------------------------------------------- */
 
-#define STORM_THREADS 2
-#define STORM_PAGES 64
+static int storm_pipes[STORM_THREADS][2];
 
-static struct storm {
-	pthread_t thread;
-	char *memory;
-	size_t pages;
-	int pipe[2];
-	int rounds;		/* how often all of the memory was pinned */
-} storms[STORM_THREADS];
-static int storm_ends;
-
-static void *storm(void *arg)
+static void pin_and_release(unsigned int thread, char *p, size_t pages)
 {
-	struct storm *s = arg;
+	const int *pipe = storm_pipes[thread];
+	struct iovec iov[STORM_PAGES];
 	char drain[STORM_PAGES];
+	ssize_t bytes;
 
-	for (size_t at = 0; !__atomic_load_n(&storm_ends, __ATOMIC_RELAXED);
-	     at = at + STORM_PAGES < s->pages ? at + STORM_PAGES : 0) {
-		struct iovec iov[STORM_PAGES];
-		size_t n = s->pages - at < STORM_PAGES ? s->pages - at : STORM_PAGES;
-		ssize_t bytes;
-
-		for (size_t i = 0; i < n; i++)
-			iov[i] = (struct iovec){ s->memory + (at + i) * page_size(), 1 };
-		bytes = vmsplice(s->pipe[1], iov, n, SPLICE_F_NONBLOCK);
-		if (bytes > 0 && read(s->pipe[0], drain, (size_t)bytes) != bytes)
-			abort();
-		if (at + n == s->pages)
-			__atomic_add_fetch(&s->rounds, 1, __ATOMIC_RELEASE);
-	}
-	return NULL;
+	for (size_t i = 0; i < pages; i++)
+		iov[i] = (struct iovec){ p + i * page_size(), 1 };
+	bytes = vmsplice(pipe[1], iov, pages, SPLICE_F_NONBLOCK);
+	if (bytes > 0 && read(pipe[0], drain, (size_t)bytes) != bytes)
+		abort();
 }
 
 static size_t hold_storm(struct run *r, struct attacker *a)
 {
-	for (size_t i = 0; i < STORM_THREADS; i++) {
-		struct storm *s = &storms[i];
-		const int *p = pipes_add(r);
-
-		s->pages = a->pages / STORM_THREADS;
-		s->memory = a->memory + i * s->pages * page_size();
-		/* The last one has the rest. */
-		if (i == STORM_THREADS - 1)
-			s->pages = a->pages - i * s->pages;
-		memcpy(s->pipe, p, sizeof(s->pipe));
-		s->thread = thread_start(r, storm, s);
-	}
 	for (size_t i = 0; i < STORM_THREADS; i++)
-		if (!eventually(PATIENCE_MS,
-				__atomic_load_n(&storms[i].rounds, __ATOMIC_ACQUIRE)))
-			bail(r, "the storm does not get on");
+		memcpy(storm_pipes[i], pipes_add(r), sizeof(storm_pipes[i]));
+	storm_begin(r, a, pin_and_release);
 	return a->pages;
 }
 
 static void release_storm(struct run *r, struct attacker *a)
 {
-	__atomic_store_n(&storm_ends, 1, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < STORM_THREADS; i++)
-		pthread_join(storms[i].thread, NULL);
+	storm_end();
 	pipes_release(r, a);
 }
 
@@ -417,7 +386,7 @@ static const struct technique pin_storm = {
 	.role = {
 		.name = "attacker",
 		.summary = "pins and releases its pages all the time, in two threads",
-		.syscalls = SYSCALLS(VMSPLICE_SYSCALLS, "clone", "clone3", "mprotect"),
+		.syscalls = SYSCALLS(VMSPLICE_SYSCALLS, STORM_SYSCALLS),
 	},
 	.max_pages = MAX_PAGES,
 	.place = place_anonymous,
@@ -471,7 +440,7 @@ static const struct technique vmsplice_cgroup = {
 		.syscalls = SYSCALLS(VMSPLICE_SYSCALLS),
 	},
 	.max_pages = MAX_PAGES,
-	.memory_high = 1ULL << 40,
+	.cgroup = true,
 	.place = place_anonymous,
 	.hold = hold,
 	.hold_shared = hold_shared,
@@ -487,4 +456,5 @@ ADVERSARY(vmsplice_cgroup,
 		"out of tag storage have to be charged to it, not to who wants the tag storage, and nothing may "
 		"stay charged when it is gone.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
+	  .save_restore = SETTINGS({ ATTACK_CGROUP_SETTING }),
 	  .needs = NEED_POLICY_CMA);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "scenario/area.h"
+#include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
@@ -224,43 +225,39 @@ static void expect_rest(struct run *r, const char *when)
 }
 
 /* Pages that nobody can move, and where they are. */
-struct pins {
-	int fd[2];
-	size_t nr, page[PINS];
+struct pinned {
+	struct pins *pins;
+	char *page[PINS];
 	uint64_t pfn[PINS];
 };
 
-static void pin_some(struct run *r, const struct life *l, struct pins *p)
+static uint64_t pfn_of(struct run *r, const char *page)
 {
-	const struct tract *t = &l->small;
+	struct page_location where;
 
-	if (pipe2(p->fd, O_CLOEXEC) || fcntl(p->fd[1], F_SETPIPE_SZ, PINS * page_size()) < 0)
-		bail_errno(r, "pipe");
-	while (p->nr < PINS) {
-		size_t nr = rnd_below(r, t->units);
-		struct iovec v = { .iov_base = area_page(&t->a, nr), .iov_len = 1 };
-		struct page_location where;
-
-		if (!t->there[nr])
-			continue;
-		if (vmsplice(p->fd[1], &v, 1, SPLICE_F_NONBLOCK) != 1)
-			bail_errno(r, "vmsplice");
-		page_locations(r, 0, v.iov_base, 1, &where);
-		p->page[p->nr] = nr;
-		p->pfn[p->nr++] = where.pfn;
-	}
+	page_locations(r, 0, page, 1, &where);
+	return where.pfn;
 }
 
-static size_t pins_moved(struct run *r, const struct life *l, const struct pins *p)
+static void pin_some(struct run *r, const struct tract *t, struct pinned *p)
+{
+	for (size_t n = 0; n < PINS;) {
+		size_t nr = rnd_below(r, t->units);
+
+		if (t->there[nr])
+			p->page[n++] = area_page(&t->a, nr);
+	}
+	p->pins = pin_pages(r, p->page, PINS);
+	for (size_t i = 0; i < PINS; i++)
+		p->pfn[i] = pfn_of(r, p->page[i]);
+}
+
+static size_t pinned_moved(struct run *r, const struct pinned *p)
 {
 	size_t moved = 0;
 
-	for (size_t i = 0; i < p->nr; i++) {
-		struct page_location where;
-
-		page_locations(r, 0, area_page(&l->small.a, p->page[i]), 1, &where);
-		moved += where.pfn != p->pfn[i];
-	}
+	for (size_t i = 0; i < PINS; i++)
+		moved += pfn_of(r, p->page[i]) != p->pfn[i];
 	return moved;
 }
 
@@ -310,7 +307,7 @@ static void gather_run(struct run *r)
 	bool thp = param_bool(r, "thp");
 	struct state_summary start = summary_now(r), s, before;
 	struct life l = { .memory = start.blocks * start.block_pages * STATE_DATA_PER_TAG };
-	struct pins pins = { .nr = 0 };
+	struct pinned pinned;
 	size_t peak = l.memory * percent * 5 / 2 / 100, bad;
 
 	step(r, "Nothing is tagged. Nothing can be gathered, and the kernel does not look for it.");
@@ -340,7 +337,7 @@ static void gather_run(struct run *r)
 	step(r,
 	     "Some of the tagged pages are pinned. Then the kernel may gather, with %llu%% of a CPU, and the program goes on reading and writing.",
 	     (unsigned long long)cpu);
-	pin_some(r, &l, &pins);
+	pin_some(r, &l.small, &pinned);
 	before = s;
 	from = now_ns();
 	switch_set(r, "gather", cpu);
@@ -363,7 +360,7 @@ static void gather_run(struct run *r)
 	expect_range(r, s.gather_ns - before.gather_ns, 1, from / 100 * cpu + from / 500,
 		     "gathering: it takes no more of a CPU than allowed");
 	expect_eq_u64(r, bad, 0, "gathering: what the program read meanwhile is what it wrote");
-	expect_eq_u64(r, pins_moved(r, &l, &pins), 0, "gathering: pinned pages stay where they are");
+	expect_eq_u64(r, pinned_moved(r, &pinned), 0, "gathering: pinned pages stay where they are");
 	/* Pages may be in use in the very moment, but those that are pinned are not tried. */
 	expect_range(r, s.gather_failed - before.gather_failed, 0, PINS / 4,
 		     "gathering: pinned pages are left alone");
@@ -380,8 +377,7 @@ static void gather_run(struct run *r)
 	expect_rest(r, "gathered");
 
 	step(r, "All of it is freed.");
-	if (close(pins.fd[0]) || close(pins.fd[1]))
-		bail_errno(r, "close");
+	unpin_pages(pinned.pins);
 	area_unmap(r, &l.small.a);
 	area_unmap(r, &l.plain.a);
 	if (thp)

@@ -669,26 +669,12 @@ static void storage_held(struct run *r)
 	free(pages);
 }
 
-/* The kernel switches them off itself where there are less than 512 MiB of memory. */
-static void need_huge_pages(struct run *r)
-{
-	static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
-	FILE *f = fopen(path, "re");
-	char line[100];
-
-	if (!f || !fgets(line, sizeof(line), f))
-		skip(r, "this kernel has no transparent huge pages (%s)", path);
-	if (fclose(f))
-		bail_errno(r, "%s", path);
-	if (strstr(line, "[never]"))
-		skip(r, "transparent huge pages are off: write madvise to %s", path);
-}
-
 static void thp_run(struct run *r)
 {
 	struct state_summary start, end;
 
-	need_huge_pages(r);
+	if (!huge_pages_here())
+		skip(r, "transparent huge pages are off, or not in this kernel");
 	/* The huge zero page has storage from its first use on, and may be there already. */
 	zero(r);
 	start = summary_now(r);

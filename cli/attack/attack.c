@@ -19,8 +19,6 @@
 
 /* Longest time, beyond what its faults may take, without progress of a healthy victim. */
 #define STUCK_MS 30000
-/* Where nothing is sure to be held: so many blocks are worth the search. */
-#define MIN_HELD 64
 /* Until nothing is held any more after the attacker has let go. */
 #define RELEASE_MS 10000
 
@@ -128,7 +126,8 @@ static void attacker_main(struct run *r, void *arg)
 			t->place(r, a);
 			break;
 		case ATTACKER_HOLD:
-			a->held = t->hold(r, a);
+			if (t->hold)
+				a->held = t->hold(r, a);
 			break;
 		case ATTACKER_HOLD_SHARED:
 			for (unsigned int i = 0; i < v->n[VICTIM_SHARED] && a->shared; i++)
@@ -181,33 +180,26 @@ static bool all_held(const struct attack *k)
 
 /* ---- Where it attacks from ----------------------------------------------------- */
 
-static void write_number(struct run *r, const char *dir, const char *name, uint64_t value)
+/* A memory cgroup for the attackers; it is empty, and goes, after the attack. */
+static void cgroup_new(struct run *r, struct attack *k)
+{
+	if (kernel_write(r, ATTACK_CGROUP_SETTING, "+memory"))
+		skip(r, "there are no memory cgroups here: %s", strerror(errno));
+	snprintf(k->cgroup, sizeof(k->cgroup), "/sys/fs/cgroup/attack-%d", getpid());
+	if (mkdir(k->cgroup, 0755))
+		bail_errno(r, "%s", k->cgroup);
+}
+
+static void cgroup_add(struct run *r, const struct attack *k, pid_t pid)
 {
 	char path[128], text[32];
-	int fd, n = snprintf(text, sizeof(text), "%" PRIu64, value);
+	int fd, n = snprintf(text, sizeof(text), "%d", pid);
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", k->cgroup);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, (size_t)n) != n)
 		bail_errno(r, "%s", path);
 	close(fd);
-}
-
-/* A memory cgroup for the attackers; it is empty, and goes, after the attack. */
-static void cgroup_new(struct run *r, struct attack *k, uint64_t high)
-{
-	static const char top[] = "/sys/fs/cgroup";
-	int fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		skip(r, "there is no cgroup2 at %s", top);
-	if (write(fd, "+memory", 7) != 7)
-		skip(r, "there are no memory cgroups here: %s", strerror(errno));
-	close(fd);
-	snprintf(k->cgroup, sizeof(k->cgroup), "%s/attack-%d", top, getpid());
-	if (mkdir(k->cgroup, 0755))
-		bail_errno(r, "%s", k->cgroup);
-	write_number(r, k->cgroup, "memory.high", high);
 }
 
 /* A file that anybody may read and nobody else than root write. */
@@ -255,8 +247,8 @@ static void attackers_new(struct run *r, struct attack *k, const struct techniqu
 		if (t->device)
 			p->attacker.device = device_open(r, t->device);
 	}
-	if (t->memory_high)
-		cgroup_new(r, k, t->memory_high);
+	if (t->cgroup)
+		cgroup_new(r, k);
 }
 
 static void attackers_start(struct run *r, struct attack *k)
@@ -266,7 +258,7 @@ static void attackers_start(struct run *r, struct attack *k)
 
 		p->child = role_spawn(r, &k->technique->role, attacker_main, p);
 		if (*k->cgroup)
-			write_number(r, k->cgroup, "cgroup.procs", (uint64_t)role_pid(p->child));
+			cgroup_add(r, k, role_pid(p->child));
 	}
 }
 
@@ -308,12 +300,13 @@ static void choose_ways(struct run *r, struct victim *v)
 		for (int way = 0; way < VICTIM_WAYS; way++) {
 			bool is = !strcmp(word, victim_kinds[way].name);
 
-			v->wants[way] |= is || !strcmp(word, "all");
+			v->asked[way] |= is || !strcmp(word, "all");
 			known |= is;
 		}
 		if (!known)
 			bail(r, "there is no victim '%s'", word);
 	}
+	memcpy(v->wants, v->asked, sizeof(v->wants));
 	if (v->wants[VICTIM_SWAPIN] && !memory_now(r).swap_total)
 		v->wants[VICTIM_SWAPIN] = false;
 	if (v->wants[VICTIM_HUGE] && !huge_pages_here())
@@ -487,18 +480,14 @@ static bool count_victim(struct run *r, const struct mode *m, struct victim *v, 
 }
 
 /* Which ways cannot be tried, and why. */
-static void tell_skipped(struct run *r, const struct mode *m, const struct technique *t,
-			 const struct victim *v)
+static void tell_skipped(struct run *r, const struct mode *m, const struct victim *v)
 {
-	const char *all = param_str(r, "victims");
-
 	for (int way = 0; way < VICTIM_WAYS; way++) {
 		const struct victim_kind *kind = &victim_kinds[way];
 		const char *why = NULL;
 
 		/* What is shared with the attacker is not for all techniques and modes. */
-		if (v->n[way] || kind->source == FROM_SHARED ||
-		    (t && t->unproven) || (strcmp(all, "all") && !strstr(all, kind->name)))
+		if (v->n[way] || kind->source == FROM_SHARED || !v->asked[way])
 			continue;
 		if (way == VICTIM_SWAPIN)
 			why = v->wants[way] ? "no page was swapped out" : "no swap is on";
@@ -511,38 +500,49 @@ static void tell_skipped(struct run *r, const struct mode *m, const struct techn
 	}
 }
 
+/* Pages for each way: those that need what is held; any, too, where it may come and go. */
+static void choose_pages(struct run *r, const struct mode *m, struct victim *v, struct child *c,
+			 const struct blocks *held, bool stays)
+{
+	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages"), missing = 0;
+
+	if (held)
+		choose_held(r, v, held, c, per_way, stays);
+	if (!stays)
+		choose_any(r, v, role_pid(c), per_way);
+	for (int i = 0; i < VICTIM_WAYS; i++)
+		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY && !v->n[i];
+	require(r, !missing,
+		"%s: the victim has pages whose tags belong where the attacker's data is or was",
+		m->text);
+}
+
 /* Let it have memory, choose its pages, and see what becomes of them. True: it has ended. */
 static bool run_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
 		       const struct blocks *held, const struct expected *want)
 {
-	unsigned int per_way = (unsigned int)param_u64(r, "victim-pages"), missing = 0;
 	struct counted all = { 0 }, way[VICTIM_WAYS] = { 0 };
 	struct victim *v = &k->victim;
 	bool done;
 
 	phase_await(r, &v->phase[VICTIM_FILL], c, &victim_role, "filled its memory");
-	/* A few that come and go are nowhere to be found. */
-	if (held && held->blocks > (want->held ? 0 : MIN_HELD))
-		choose_held(r, v, held, c, per_way);
-	else
-		choose_any(r, v, role_pid(c), per_way);
+	choose_pages(r, m, v, c, held, want->held);
 	/* What it has before was there before, or elsewhere. */
 	set_switches(r, &attack_baseline);
 	phase_do(r, &v->phase[VICTIM_PREPARE], c, &victim_role, "prepared its pages");
 	set_switches(r, m);
 	choose_swapped(r, v, role_pid(c));
 	note(r, "the victim has %llu pages", (unsigned long long)v->memory_pages);
-	for (int i = 0; i < VICTIM_WAYS; i++) {
+	for (int i = 0; i < VICTIM_WAYS; i++)
 		if (v->n[i])
 			note(r, "%s: %u pages; it %s", victim_kinds[i].name, v->n[i],
 			     victim_kinds[i].text);
-		missing += v->wants[i] && victim_kinds[i].source == FROM_MEMORY &&
-			   i != VICTIM_SWAPIN && !v->n[i];
-	}
-	tell_skipped(r, m, k->technique, v);
-	require(r, !missing,
-		"%s: the victim has pages whose tags belong where the attacker's data is or was",
-		m->text);
+	for (int i = 0; i < VICTIM_WAYS; i++)
+		if (v->wants[i] && victim_kinds[i].has_tags)
+			expect_eq_u64(r, v->unprepared[i], 0,
+				      "%s, %s: the victim gets the tagged pages it starts from",
+				      m->text, victim_kinds[i].name);
+	tell_skipped(r, m, v);
 
 	done = count_victim(r, m, v, c, &all, way);
 	if (done)
@@ -619,20 +619,6 @@ static struct expected expected_in(const struct mode *m, enum attack_effect effe
 	return want;
 }
 
-/* Those that would wait for ever. */
-static void leave_out(struct run *r, const struct mode *m, struct victim *v,
-		      const struct expected *want, const char *why)
-{
-	for (int way = 0; way < VICTIM_WAYS; way++) {
-		if (want->fails[way] == FAILS_NOT || !v->wants[way])
-			continue;
-		v->wants[way] = false;
-		if (victim_kinds[way].source != FROM_SHARED)
-			skip_result(r, why, "%s, %s: every access ends in time", m->text,
-				    victim_kinds[way].name);
-	}
-}
-
 static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)
 {
 	const struct mode *m = &attack_modes[mode];
@@ -645,8 +631,6 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	struct child *vc, *b;
 	bool done, released, recovered;
 
-	if (t->unproven)
-		leave_out(r, m, &k->victim, &want, t->unproven);
 	/* Where the victim does not fail anyhow. */
 	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
 		share_memory(r, k);
@@ -661,8 +645,6 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	attackers_do(r, k, ATTACKER_HOLD, "held its pages");
 	held = attackers_blocks(r, k, true);
 	judge_held(r, m, t, all_held(k), effect, &placed, &held, &before);
-	if (t->chance && held.blocks < CHANCE_LEAST)
-		want = (struct expected){ .held = false };
 
 	if (first->shared)
 		choose_shared(r, &k->victim, first, &held);
@@ -691,11 +673,9 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode)
 {
 	/* Pins, which only move_before_pin stops, and what nothing stops. */
-	if (t->mode[mode].effect != NOT_TRIED)
+	if (t->mode[mode].effect != AS_OTHERS)
 		return t->mode[mode].effect;
-	if (mode == ATTACK_CHOOSE_OFF || mode == ATTACK_REPLACE_OFF)
-		return t->mode[ATTACK_ON].effect;
-	return mode == ATTACK_PINS_ALLOWED ? t->mode[ATTACK_OFF].effect : NOT_TRIED;
+	return t->mode[mode == ATTACK_PINS_ALLOWED ? ATTACK_OFF : ATTACK_ON].effect;
 }
 
 void attack_run(struct run *r, const struct technique *t)
@@ -706,10 +686,9 @@ void attack_run(struct run *r, const struct technique *t)
 	run_baseline(r);
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {
 		const char *text = t->mode[mode].step;
-		bool all = t->mode[mode].effect != NOT_TRIED && !strcmp(wanted, "all");
+		bool all = t->mode[mode].effect != AS_OTHERS && !strcmp(wanted, "all");
 
-		if (attack_effect_in(t, mode) == NOT_TRIED ||
-		    (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name)))
+		if (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name))
 			continue;
 		step(r, "%s", text ? text : mode_steps[mode]);
 		run_mode(r, t, (enum attack_mode)mode);

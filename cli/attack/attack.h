@@ -29,7 +29,7 @@ enum attack_mode {
 
 /* What is expected of the technique in a mode. */
 enum attack_effect {
-	NOT_TRIED,		/* nothing is said: see attack_effect_in() */
+	AS_OTHERS,		/* nothing is said: see attack_effect_in(); not for on and off */
 	MAY_HOLD,		/* it may hold tag storage or not; no victim fails */
 	HOLDS_NOTHING,		/* nothing that it holds lies in tag storage ... */
 	MOVED_FIRST,		/* ... since move_before_pin has moved it out */
@@ -66,7 +66,10 @@ struct technique {
 	 * place_anonymous, place_memfd, or one of its own.
 	 */
 	void (*place)(struct run *r, struct attacker *a);
-	/* Keep what was placed from being moved; returns how many pages that are. */
+	/*
+	 * Keep what was placed from being moved; returns how many pages that are. NULL: it
+	 * cannot be moved from the moment on in which it is placed.
+	 */
 	size_t (*hold)(struct run *r, struct attacker *a);
 	/* Hold a page of a->shared, too; NULL: it cannot. */
 	void (*hold_shared)(struct run *r, struct attacker *a, char *page);
@@ -78,17 +81,10 @@ struct technique {
 	bool (*is_held)(const struct state_page *page);
 	/* Of a->memory, only pages that look pinned are held: the rest could not be. */
 	bool partly;
-	/* It has so few pages that perhaps hardly any of them lies in tag storage. */
-	bool chance;
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
 	unsigned int strays;	/* is_held() may be wrong for so many pages */
-	/*
-	 * The kernel never takes these pages for held, so that a fault which finds no other
-	 * way does not end: victims that may fail are left out. NULL: not so.
-	 */
-	const char *unproven;
 	unsigned int attackers;	/* so many at once, 0 is 1; they share parameter "hold" */
-	uint64_t memory_high;	/* in a memory cgroup of this size; 0: in none of its own */
+	bool cgroup;		/* in a memory cgroup; .save_restore: ATTACK_CGROUP_SETTING */
 	bool root_file;		/* a->fd is a file of root's that they may read */
 	const char *device;	/* they have been given access to it; NULL: to none */
 	struct {
@@ -98,6 +94,7 @@ struct technique {
 };
 
 #define ATTACK_MAX_ATTACKERS 8
+#define ATTACK_CGROUP_SETTING "/sys/fs/cgroup/cgroup.subtree_control"
 
 /* What is expected of get_user_pages() for a short time, of it for a long time, ... */
 #define MODES_PIN                                                              \

@@ -29,6 +29,16 @@ static bool enough(const struct victim *v, unsigned int per_way)
 	return way == VICTIM_WAYS || v->n[way] >= per_way;
 }
 
+/* Pages move, and so may be found once more. */
+static bool taken(const struct victim *v, uint64_t addr)
+{
+	for (int way = 0; way < VICTIM_WAYS; way++)
+		for (unsigned int i = 0; i < v->n[way]; i++)
+			if (v->page[way][i].old == addr)
+				return true;
+	return false;
+}
+
 static void take(struct victim *v, enum victim_way way, uint64_t addr)
 {
 	v->page[way][v->n[way]++] = (struct victim_page){ .old = addr, .addr = addr, .value = 1 };
@@ -79,7 +89,7 @@ static void choose(struct run *r, struct victim *v, const struct blocks *set, bo
 		found[pick] = found[n - 1];
 		/* It may have moved meanwhile. */
 		if (page_present(r, pid, page_at(addr), &page) && page.block >= 0 &&
-		    blocks_have(set, page.block) == in && !page.in_tag_storage)
+		    blocks_have(set, page.block) == in && !page.in_tag_storage && !taken(v, addr))
 			take(v, fewest(v), addr);
 	}
 	free(found);
@@ -150,7 +160,7 @@ static bool grow_victim(struct run *r, struct victim *v, struct child *c, uint64
 }
 
 void choose_held(struct run *r, struct victim *v, const struct blocks *held, struct child *c,
-		 unsigned int per_way)
+		 unsigned int per_way, bool grow)
 {
 	uint64_t looked = 0, first;
 
@@ -160,7 +170,7 @@ void choose_held(struct run *r, struct victim *v, const struct blocks *held, str
 		first = looked;
 		looked = v->memory_pages;
 		choose(r, v, held, true, role_pid(c), first, per_way);
-	} while (!enough(v, per_way) && grow_victim(r, v, c, GROW_PAGES));
+	} while (grow && !enough(v, per_way) && grow_victim(r, v, c, GROW_PAGES));
 }
 
 void choose_swapped(struct run *r, struct victim *v, pid_t pid)

@@ -15,9 +15,9 @@
  * first those whose block is used for data. And a few of its huge pages.
  */
 void choose_any(struct run *r, struct victim *v, pid_t pid, unsigned int per_way);
-/* Those whose block is held. If the victim has not enough of them, it is to fill more. */
+/* Those whose block is held. If the victim has not enough of them it may be to fill more. */
 void choose_held(struct run *r, struct victim *v, const struct blocks *held, struct child *c,
-		 unsigned int per_way);
+		 unsigned int per_way, bool grow);
 /* When the victim has prepared: keep only those pages that are swapped out now. */
 void choose_swapped(struct run *r, struct victim *v, pid_t pid);
 /*

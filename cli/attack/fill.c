@@ -18,8 +18,11 @@
 #define MIN_PAGES 32
 #define MAX_PAGES 1024
 
-/* In pages; both are more than the allocator's counters lag behind. */
-#define EDGE_UNMOVABLE 768
+/*
+ * In pages; all are more than the allocator's counters lag behind. At the edge, so much more
+ * tag storage than other memory is free, or at least the half of that.
+ */
+#define EDGE 768
 #define EDGE_STEP 32
 
 /*
@@ -67,19 +70,6 @@ size_t room_pages(struct run *r)
 uint64_t tag_storage_free(struct run *r)
 {
 	return memory_now(r).cma_free / page_size();
-}
-
-bool huge_pages_here(void)
-{
-	char text[64] = "";
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-
-	if (!f)
-		return false;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	fclose(f);
-	return *text && !strstr(text, "[never]");
 }
 
 char *map_memory(struct run *r, size_t size, int advice, int fd)
@@ -170,12 +160,29 @@ void fill_more(struct run *r, struct fill *f)
 	go_on(r, f, 4 * MIB);
 }
 
+/* How many pages more of tag storage are free than of other memory. */
+static int64_t edge_now(struct run *r)
+{
+	struct memory m = memory_now(r);
+
+	return ((int64_t)m.cma_free - (int64_t)(m.free - m.cma_free)) / (int64_t)page_size();
+}
+
 void fill_to_edge(struct run *r, struct fill *f)
 {
-	uint64_t before = tag_storage_free(r);
 	size_t step = EDGE_STEP * page_size();
+	uint64_t before;
 
-	pipes_fill(r, EDGE_UNMOVABLE);
+	if (f->at_edge && edge_now(r) >= EDGE / 2)
+		return;
+	f->at_edge = true;
+	/*
+	 * The lists of a processor have pages, too, which are not counted as free: as many as
+	 * an earlier process has left there. So it takes as many as it takes.
+	 */
+	while (edge_now(r) < EDGE && pipes_fill(r, EDGE_STEP))
+		;
+	before = tag_storage_free(r);
 	while (tag_storage_free(r) + EDGE_STEP > before && room_pages(r) &&
 	       f->late_done + step <= f->late_size) {
 		populate(r, f->late + f->late_done, step);

@@ -24,6 +24,7 @@ struct fill {
 	uint64_t cma_before;
 	uint64_t free_then, cma_then;	/* when it was last seen what serves it */
 	bool served;			/* tag storage did, at least in part */
+	bool at_edge;			/* fill_to_edge() was called */
 };
 struct fill fill_memory(struct run *r);
 /* Take more, if the allocator does not serve from tag storage any more. */
@@ -32,8 +33,8 @@ void fill_free(struct run *r, struct fill *f);
 /*
  * For who then allocates only some dozens of pages, one by one: they all come from tag storage,
  * as the allocator is made to prefer it by far, and no others are left on this processor's
- * list. The caller, and threads of its, are to run on one processor. Takes pipes
- * (pipes.h); FILL_EDGE_SYSCALLS.
+ * list. To be asked for before each page: others free memory meanwhile. The caller, and
+ * threads of its, are to run on one processor. Takes pipes (pipes.h); FILL_EDGE_SYSCALLS.
  */
 void fill_to_edge(struct run *r, struct fill *f);
 #define FILL_EDGE_SYSCALLS PIPES_SYSCALLS, "sched_setaffinity", "getcpu"
@@ -57,8 +58,6 @@ size_t room_pages(struct run *r);
 /* Pages of tag storage that are free, as far as an ordinary user can see it. */
 uint64_t tag_storage_free(struct run *r);
 
-/* Whether the kernel makes huge pages: it does not where there is little memory. */
-bool huge_pages_here(void);
 /* Map size bytes, without populating them; advice as for madvise(), 0 for none. */
 char *map_memory(struct run *r, size_t size, int advice, int fd);
 void populate(struct run *r, char *p, size_t size);

@@ -75,11 +75,6 @@ void judge_held(struct run *r, const struct mode *m, const struct technique *t,
 	measure_mode(r, m, "held_blocks", "blocks", (double)held->blocks);
 	if (effect == MAY_HOLD)
 		return;
-	if (effect == HOLDS_STORAGE && t->chance && held->blocks < CHANCE_LEAST) {
-		skip_result(r, "by chance hardly any of its few pages lies there",
-			    "%s: held pages lie in tag storage", m->text);
-		return;
-	}
 	if (effect == HOLDS_STORAGE) {
 		require(r, held->pages > t->strays, "%s: held pages lie in tag storage", m->text);
 		if (!t->looks_movable)

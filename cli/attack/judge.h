@@ -45,9 +45,6 @@ struct counted {
 	size_t nr_causes;
 };
 
-/* So few blocks that are held by chance are not worth a search for who needs them. */
-#define CHANCE_LEAST 8
-
 /*
  * What placing and holding came to; all: each attacker holds all its pages; before: the
  * counters before it held anything.

@@ -37,12 +37,13 @@ void pipes_drop(void)
 	close(pipes[nr_pipes][1]);
 }
 
-void pipes_fill(struct run *r, size_t pages)
+size_t pipes_fill(struct run *r, size_t pages)
 {
 	static char data[65536];
-	const int *p = NULL;
+	const int *p = pipes_last();
+	size_t done = 0;
 
-	for (size_t done = 0; done < pages && room_pages(r);) {
+	while (done < pages && room_pages(r)) {
 		ssize_t n = p ? write(p[1], data, sizeof(data)) : -1;
 
 		if (p && n < 0 && errno != EAGAIN)
@@ -55,6 +56,7 @@ void pipes_fill(struct run *r, size_t pages)
 		if (!p)
 			break;
 	}
+	return done;
 }
 
 void pipes_release(struct run *r, struct attacker *a)

@@ -15,11 +15,11 @@ const int *pipes_last(void);
 /* Close the last one. */
 void pipes_drop(void);
 /*
- * Take so many pages, or what there is room for, in new pipes: memory that tag storage is not
+ * Take so many pages, or what there is room for, in pipes: memory that tag storage is not
  * for. When memory is full the page allocator then serves about as many movable pages from
- * tag storage.
+ * tag storage. Returns how many it took.
  */
-void pipes_fill(struct run *r, size_t pages);
+size_t pipes_fill(struct run *r, size_t pages);
 /* The release of a technique: close all. */
 void pipes_release(struct run *r, struct attacker *a);
 

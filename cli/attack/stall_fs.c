@@ -15,6 +15,7 @@
 
 #include "attack/fill.h"
 #include "attack/stall_fs.h"
+#include "attack/userns.h"
 #include "scenario/thread.h"
 
 #define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
@@ -153,12 +154,7 @@ void stall_fs_mount(struct run *r)
 	requests = shared_alloc(r, sizeof(*requests));
 	/* Once memory is full it is too late for that. */
 	memset(request, 1, sizeof(request));
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
-		if (errno == EPERM || errno == ENOSPC || errno == EINVAL)
-			skip(r, "ordinary users cannot make user namespaces here: %s",
-			     strerror(errno));
-		bail_errno(r, "unshare");
-	}
+	userns_enter(r, CLONE_NEWNS);
 	snprintf(text, sizeof(text), "%u %u 1", uid, uid);
 	write_file(r, "/proc/self/uid_map", text);
 	write_file(r, "/proc/self/setgroups", "deny");
@@ -274,12 +270,27 @@ struct parked *stall_fs_park(struct run *r, void *(*fn)(void *arg), void *arg)
 	return p;
 }
 
-void stall_fs_unpark(struct run *r, struct parked *p)
+static void unpark(struct run *r, struct parked *p)
 {
 	unsigned int before = stall_fs_requests();
 
 	gate_open(p->gate);
 	stall_fs_await(r, before + 1);
+}
+
+size_t stall_fs_unpark_at_edge(struct run *r, struct attacker *a, struct parked *const *parked,
+			       size_t n)
+{
+	struct fill f = fill_memory(r);
+	size_t done;
+
+	for (done = 0; done < n && done < a->want && room_pages(r); done++) {
+		fill_to_edge(r, &f);
+		unpark(r, parked[done]);
+	}
+	fill_free(r, &f);
+	pipes_release(r, a);
+	return done;
 }
 
 void stall_fs_release(struct run *r, struct attacker *a)

@@ -8,6 +8,7 @@
 #define TAGSCOPE_ATTACK_STALL_FS_H
 
 #include "attack/attack.h"
+#include "attack/pipes.h"
 
 #define STALL_FILE_SIZE ((uint64_t)4 << 30)
 /* Most pages in one request: of those that read ahead, and of the others. */
@@ -32,14 +33,20 @@ unsigned int stall_fs_max_requests(struct run *r);
  */
 void stall_fs_start(struct run *r, void *(*fn)(void *arg), void *arg);
 /*
- * The same in two steps: threads that are there already, for when memory is full, as each
- * takes memory of its own that tag storage is not for; park them all, then let them go.
+ * The same in two steps, for when memory is full: threads that are there already, as each
+ * takes memory of its own that tag storage is not for.
  */
 struct parked;
 /* Have this process, and threads that it starts later, run on one processor only. */
 void stall_fs_one_processor(struct run *r);
 struct parked *stall_fs_park(struct run *r, void *(*fn)(void *arg), void *arg);
-void stall_fs_unpark(struct run *r, struct parked *p);
+/*
+ * Fill memory, and let go the first a->want of these n threads, as long as there is room, one
+ * after the other: each allocates a page or two, which come from tag storage. Returns how
+ * many were let go. On one processor; FILL_EDGE_SYSCALLS.
+ */
+size_t stall_fs_unpark_at_edge(struct run *r, struct attacker *a, struct parked *const *parked,
+			       size_t n);
 /* The release of a technique: end all requests with an error, and the file system. */
 void stall_fs_release(struct run *r, struct attacker *a);
 

@@ -88,6 +88,7 @@ static void tagged_content(struct run *r, struct victim *v, enum victim_way way)
 		else
 			page[kept++] = page[i];
 	}
+	v->unprepared[way] = signals;
 	v->n[way] = kept;
 	content(r, v, way);
 	for (unsigned int i = 0; i < kept; i++) {

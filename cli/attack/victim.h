@@ -96,8 +96,10 @@ struct victim {
 	uint64_t huge;		/* address of memory in huge pages, so many of them: */
 	uint64_t huge_pages;
 	int memory_full;	/* it can have no more */
-	bool wants[VICTIM_WAYS];	/* parameter "victims", and what there is here */
+	bool asked[VICTIM_WAYS];	/* for by parameter "victims" */
+	bool wants[VICTIM_WAYS];	/* of these, what can be had here */
 	unsigned int n[VICTIM_WAYS];
+	unsigned int unprepared[VICTIM_WAYS];	/* accesses that failed when it prepared them */
 	struct victim_page page[VICTIM_WAYS][VICTIM_MAX_PAGES];
 	uint64_t progress;	/* grows with every access */
 	bool child_waits;	/* in VICTIM_KILL a child shall wait in a fault */

@@ -82,6 +82,37 @@ static int write_value(const char *path, const char *value)
 	return err;
 }
 
+/* Which words of one list are not in the other, each with a sign before it. */
+static void add_changes(char *out, size_t size, char sign, const char *words, const char *others)
+{
+	char list[4096], padded[4098], word[260], *save = NULL;
+
+	snprintf(list, sizeof(list), "%s", words);
+	snprintf(padded, sizeof(padded), " %s ", others);
+	for (char *w = strtok_r(list, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		size_t len = strlen(out);
+
+		snprintf(word, sizeof(word), " %.256s ", w);
+		if (!strstr(padded, word))
+			snprintf(out + len, size - len, "%s%c%s", len ? " " : "", sign, w);
+	}
+}
+
+/* What is to be written there so that it becomes this value. */
+static void text_for(const char *path, const char *now, const char *value, char *text, size_t size)
+{
+	const char *name = strrchr(path, '/');
+
+	if (!name || strcmp(name, "/cgroup.subtree_control")) {
+		snprintf(text, size, "%s", value);
+		return;
+	}
+	/* A list of controllers, of which one writes the changes. */
+	*text = '\0';
+	add_changes(text, size, '-', now, value);
+	add_changes(text, size, '+', value, now);
+}
+
 static bool save_path(struct runner *rn, const char *path)
 {
 	struct saved *s = calloc(1, sizeof(*s));
@@ -150,12 +181,13 @@ static bool save_settings(struct runner *rn)
 
 static void restore_path(struct runner *rn, const struct saved *s)
 {
-	char now[4096];
+	char now[4096], text[4096];
 	int err = read_value(s->path, now, sizeof(now));
 
 	if (!err && !strcmp(now, s->value))
 		return;
-	err = write_value(s->path, s->value);
+	text_for(s->path, err ? "" : now, s->value, text, sizeof(text));
+	err = write_value(s->path, text);
 	if (!err)
 		err = read_value(s->path, now, sizeof(now));
 	if (err)

@@ -95,6 +95,19 @@ uint64_t memory_reserve(struct run *r)
 	return memory_min_free(r) / 4 * 5 + 6 * MIB;
 }
 
+bool huge_pages_here(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return *text && !strstr(text, "[never]");
+}
+
 /* ---- Ballast ------------------------------------------------------------------ */
 
 /* Without opening a file: see own_pagemap(). */

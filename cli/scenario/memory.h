@@ -23,6 +23,12 @@ uint64_t memory_min_free(struct run *r);
 uint64_t memory_reserve(struct run *r);
 
 /*
+ * Whether the kernel makes huge pages, if only for who asks for them. It switches them off by
+ * itself where there are less than 512 MiB of memory. For any user.
+ */
+bool huge_pages_here(void);
+
+/*
  * Memory that is there to be in the way: private, untagged, its pages populated one
  * by one, oldest first. The kernel puts data into tag storage when other memory
  * gets scarce, so the newest pages of a large ballast lie there.
