@@ -84,7 +84,7 @@ static const struct technique uffd_copy_stall = {
 	.place = place,
 	.release = stall_fs_release,
 	.is_held = is_held,
-	.mode = MODES_REFERENCE,
+	.mode = MODES_PIN,
 };
 
 ADVERSARY(uffd_copy_stall,
