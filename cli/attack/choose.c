@@ -118,7 +118,7 @@ static void choose_huge(struct run *r, struct victim *v, const struct blocks *se
 
 		page_locations(r, pid, page_at(addr), pages, where);
 		if (huge_needs(r, set, where) && page_present(r, pid, page_at(addr), &page) &&
-		    page.order)
+		    page.order && !taken(v, addr))
 			take(v, VICTIM_HUGE, addr);
 	}
 	free(where);
