@@ -6,10 +6,13 @@
 
 #define CTRL(c) ((c) & 0x1f)
 #define IN(v) (1u << VIEW_##v)
-#define LISTS (IN(COUNTERS) | IN(LATENCY) | IN(LOG) | IN(RUN) | IN(BLOCK) | IN(HELP))
+#define LISTS                                                                \
+	(IN(COUNTERS) | IN(LATENCY) | IN(LOG) | IN(RUN) | IN(LESSON) | IN(BLOCK) | \
+	 IN(HELP))
 
 const struct binding bindings[] = {
-	{ ACT_STEP, 0, "begin the scenario; let the step go on that waits", "Space", { ' ' } },
+	{ ACT_STEP, 0, "begin the scenario; let the step go on that waits; on in a lesson",
+	  "Space", { ' ' } },
 	{ ACT_STEP_MODE, 0, "wait at each step, or run through", "s", { 's' } },
 	{ ACT_START, 0, "run the scenario once more, when it has ended", "R", { 'R' } },
 	{ ACT_NEXT_RUN, 0, "the next of several runs", "]", { ']' } },
@@ -20,12 +23,14 @@ const struct binding bindings[] = {
 	  { '3' } },
 	{ ACT_LOG, 0, "the log of events", "4", { '4' } },
 	{ ACT_RUN, 0, "the scenario: what it is, its results and measures", "5", { '5' } },
+	{ ACT_LESSON, 0, "the lesson: what it says, its question", "6", { '6' } },
 	{ ACT_NEXT_VIEW, 0, "the next of these", "Tab", { '\t' } },
 	{ ACT_BACK, 0, "back", "Esc, Backspace", { 27, KEY_BACKSPACE, 127, CTRL('h') } },
 	{ ACT_PAUSE, 0, "stop reading the state, or the replay, and go on", "p", { 'p' } },
 	{ ACT_FASTER, 0, "read the state more often; a replay: slower", "<", { '<' } },
 	{ ACT_SLOWER, 0, "read the state less often; a replay: faster", ">", { '>' } },
-	{ ACT_STEP_BACK, 0, "in a replay: the step before, or a second back", "(", { '(' } },
+	{ ACT_STEP_BACK, 0, "in a replay: the step before, or a second back; in a lesson", "(",
+	  { '(' } },
 	{ ACT_STEP_ON, 0, "in a replay: the next step, or a second on", ")", { ')' } },
 	{ ACT_GO_TO, 0, "go to a block, pfn N, pid P ADDR; step N, result N, time S", "g",
 	  { 'g' } },
