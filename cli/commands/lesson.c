@@ -224,7 +224,7 @@ static void point(const struct lesson_stop *s, const struct state_summary *now, 
 		       state_counter_named(now, s->name, value, sizeof(value)));
 	else if (block >= 0 && !state_read_blocks(st, (uint64_t)block, 1, &b, &got) && got &&
 		 state_letter_text(b.letter))
-		printf("Look at: block %" PRId64 ", %s, of %u page%s\n", block,
+		printf("Look at: block %" PRId64 ", %s; the tags of %u page%s\n", block,
 		       state_letter_text(b.letter), b.tagged, b.tagged == 1 ? "" : "s");
 }
 
