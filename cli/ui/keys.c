@@ -11,8 +11,7 @@
 	 IN(HELP))
 
 const struct binding bindings[] = {
-	{ ACT_STEP, 0, "begin the scenario; let the step go on that waits; on in a lesson",
-	  "Space", { ' ' } },
+	{ ACT_STEP, 0, "begin the scenario; let the step go on that waits", "Space", { ' ' } },
 	{ ACT_STEP_MODE, 0, "wait at each step, or run through", "s", { 's' } },
 	{ ACT_START, 0, "run the scenario once more, when it has ended", "R", { 'R' } },
 	{ ACT_NEXT_RUN, 0, "the next of several runs", "]", { ']' } },
@@ -29,8 +28,7 @@ const struct binding bindings[] = {
 	{ ACT_PAUSE, 0, "stop reading the state, or the replay, and go on", "p", { 'p' } },
 	{ ACT_FASTER, 0, "read the state more often; a replay: slower", "<", { '<' } },
 	{ ACT_SLOWER, 0, "read the state less often; a replay: faster", ">", { '>' } },
-	{ ACT_STEP_BACK, 0, "in a replay: the step before, or a second back; in a lesson", "(",
-	  { '(' } },
+	{ ACT_STEP_BACK, 0, "in a replay: the step before, or a second back", "(", { '(' } },
 	{ ACT_STEP_ON, 0, "in a replay: the next step, or a second on", ")", { ')' } },
 	{ ACT_GO_TO, 0, "go to a block, pfn N, pid P ADDR; step N, result N, time S", "g",
 	  { 'g' } },
