@@ -23,7 +23,7 @@ help:
 	@echo 'make deps           install the packages that are missing (says which, and asks)'
 	@echo 'make tagscope-host  build tagscope for this machine, into build/host'
 	@echo 'make tagscope-arm64 build tagscope for the machine, into build/arm64'
-	@echo 'make install        tagscope of this machine, man page, completion, documents: PREFIX (/usr/local), DESTDIR'
+	@echo 'make install        tagscope of this machine, man page, completion, lessons, documents: PREFIX (/usr/local), DESTDIR'
 	@echo '                    (packages of tagscope and of the kernel: scripts/package --help)'
 	@echo 'make clean          remove build/ (the cache stays: TAGSCOPE_CACHE)'
 	@echo
@@ -80,6 +80,7 @@ install: tagscope-host
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' docs/tagscope.1
 	install -D -m 644 -t '$(DESTDIR)$(doc)' README.md
 	install -D -m 644 -t '$(DESTDIR)$(doc)/docs' docs/*.md docs/ui.txt
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/tagscope/lessons' docs/lessons/*.md docs/lessons/*.rec
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	build/host/tagscope completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tagscope'
 

@@ -651,10 +651,15 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	attackers_do(r, k, ATTACKER_HOLD_SHARED, "held the shared pages");
 	if (first->shared)
 		choose_shared_again(r, &k->victim, &held);
+	/* So that who looks on can see it. */
+	step(r, "%s: the attacker holds %" PRIu64 " blocks of tag storage now. The victim takes tagged memory in each way there is.",
+	     m->text, held.blocks);
 	vc = role_spawn(r, &victim_role, victim_main, &k->victim);
 	bystander_count(&k->bystander);
 	done = run_victim(r, m, k, vc, &held, &want);
 	judge_bystander(r, m, bystander_end(r, &k->bystander, b));
+	step(r, "%s: the attacker lets go of what it holds, and the victim tries again where it failed.",
+	     m->text);
 	attackers_do(r, k, ATTACKER_RELEASE, "released what it held");
 	recovered = retry_victim(r, m, k, vc, done);
 	if (first->shared)

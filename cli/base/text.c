@@ -2,6 +2,7 @@
 /* See text.h. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/text.h"
 
@@ -86,4 +87,24 @@ void text_write_markup(FILE *f, const char *text)
 			fwrite(text, 1, n, f);
 		text += n;
 	}
+}
+
+void text_wrap(FILE *f, const char *text, unsigned int indent)
+{
+	unsigned int column = 0;
+
+	while (*text) {
+		size_t word = strcspn(text, " \n");
+
+		if (column && column + word + 1 > 80) {
+			fputc('\n', f);
+			column = 0;
+		}
+		column += (unsigned int)(column ? fprintf(f, " %.*s", (int)word, text) :
+					 fprintf(f, "%*s%.*s", (int)indent, "", (int)word, text));
+		text += word;
+		while (*text == ' ' || *text == '\n')
+			text++;
+	}
+	fputc('\n', f);
 }

@@ -19,6 +19,9 @@ void text_write(FILE *f, const char *text);
 /* That, for XML and HTML: between tags, or in an attribute in double quotes. */
 void text_write_markup(FILE *f, const char *text);
 
+/* Text for people, in lines of 80 columns at most, each indented; ended by a newline. */
+void text_wrap(FILE *f, const char *text, unsigned int indent);
+
 /*
  * Make it one line that is fit for any terminal and any format, in place: white space
  * becomes a space; other control characters, and bytes that are not UTF-8, '?'.

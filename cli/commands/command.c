@@ -11,8 +11,8 @@
 
 const struct command *const commands[] = {
 	&cmd_list,   &cmd_describe, &cmd_run,	  &cmd_suite,  &cmd_watch, &cmd_record,
-	&cmd_replay, &cmd_report,   &cmd_compare, &cmd_attack, &cmd_fuzz,  &cmd_state,
-	&cmd_doctor, &cmd_completion, NULL,
+	&cmd_replay, &cmd_report,   &cmd_lesson, &cmd_compare, &cmd_attack, &cmd_fuzz,
+	&cmd_state,  &cmd_doctor,   &cmd_completion, NULL,
 };
 
 static void message(const struct command *cmd, const char *fmt, va_list ap)

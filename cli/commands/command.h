@@ -28,7 +28,7 @@ struct command {
 
 extern const struct command cmd_list, cmd_describe, cmd_run, cmd_suite, cmd_watch, cmd_record,
 	cmd_replay, cmd_report, cmd_compare, cmd_attack, cmd_fuzz, cmd_state, cmd_doctor,
-	cmd_completion;
+	cmd_completion, cmd_lesson;
 
 /* All of them, NULL at the end. */
 extern const struct command *const commands[];

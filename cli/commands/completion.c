@@ -51,6 +51,7 @@ static const char bash_tail[] =
 	"					sed -n '/^Parameters/,/^$/s/^  \\([a-z0-9_-]*\\) .*/\\1=/p')\"\n"
 	"				compopt -o nospace\n"
 	"			fi ;;\n"
+	"		lesson) words=$(tagscope lesson --class 2>/dev/null | sed -n 's/^ *\\([0-9]*\\)  .*/\\1/p') ;;\n"
 	"		completion) words=bash ;;\n"
 	"		help) words='";
 static const char bash_end[] =

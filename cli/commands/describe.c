@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "commands/command.h"
 #include "run/registry.h"
 #include "scenario/needs.h"
@@ -18,26 +19,6 @@ static const char help[] =
 	"  tagscope describe mmap\n"
 	"  tagscope describe vmsplice-pin io-uring-pin\n";
 
-static void wrapped(const char *text, unsigned int indent)
-{
-	unsigned int column = 0;
-
-	while (*text) {
-		size_t word = strcspn(text, " \n");
-
-		if (column && column + word + 1 > 80) {
-			putchar('\n');
-			column = 0;
-		}
-		column += (unsigned int)(column ? printf(" %.*s", (int)word, text) :
-					 printf("%*s%.*s", (int)indent, "", (int)word, text));
-		text += word;
-		while (*text == ' ' || *text == '\n')
-			text++;
-	}
-	putchar('\n');
-}
-
 static void names(const char *const *list, unsigned int indent)
 {
 	char line[2048] = "";
@@ -46,7 +27,7 @@ static void names(const char *const *list, unsigned int indent)
 	for (; list && *list && len < sizeof(line); list++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s", len ? " " : "",
 					*list);
-	wrapped(len ? line : "(none)", indent);
+	text_wrap(stdout, len ? line : "(none)", indent);
 }
 
 static void describe(const struct scenario *s)
@@ -55,7 +36,7 @@ static void describe(const struct scenario *s)
 	enum verdict v;
 
 	printf("%s: %s\n\n", s->name, s->summary);
-	wrapped(s->explanation, 2);
+	text_wrap(stdout, s->explanation, 2);
 	printf("\nKind: %s. Time limit: %u s.", scenario_kind_name(s->kind), s->time_limit_s);
 	if (s->groups)
 		printf(" Groups: %s.", s->groups);

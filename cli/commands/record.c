@@ -170,11 +170,11 @@ static uint64_t now_at(struct recorder *r)
 	return r->last_at;
 }
 
-static void sample(struct recorder *r, uint64_t budget_ns)
+static void sample(struct recorder *r, uint64_t budget_ns, bool anew)
 {
 	uint64_t begin = now_ns(), took;
 
-	rec_sample(r->sampler, rec_lines(r->file), now_at(r), budget_ns);
+	rec_sample(r->sampler, rec_lines(r->file), now_at(r), budget_ns, anew);
 	took = now_ns() - begin;
 	/* A twentieth of a processor at most, but at steps. */
 	r->spent_until = begin + took + 20 * took;
@@ -191,7 +191,7 @@ static void take_event(struct recorder *r, char *line)
 	fprintf(f, "{\"at\":%" PRIu64 ",%s\n", r->last_at, line + 2);
 	/* The scenario waits, if it does, until the state of this step is there. */
 	if (!strncmp(line, " {\"event\":\"step\"", 16)) {
-		sample(r, STEP_BUDGET_NS);
+		sample(r, STEP_BUDGET_NS, true);
 		if (strstr(line, ",\"waiting\":true"))
 			send(r->fd, "", 1, MSG_NOSIGNAL);
 	}
@@ -270,12 +270,12 @@ static int record(struct recorder *r, const struct command *cmd, const char *pat
 		now = now_ns();
 		if (now >= r->spent_until &&
 		    now - r->start - r->last_at >= r->interval_ms * 1000000ULL)
-			sample(r, r->interval_ms * 1000000ULL / 20);
+			sample(r, r->interval_ms * 1000000ULL / 20, false);
 		flush(r, cmd, path, false);
 	}
 	if (r->fd >= 0)
 		take_events(r);
-	sample(r, UINT64_MAX);
+	sample(r, UINT64_MAX, true);
 	status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	fprintf(rec_lines(r->file), "{\"at\":%" PRIu64 ",\"event\":\"recorded\",\"status\":%d}\n",
 		now_at(r), status);
@@ -307,7 +307,7 @@ static int record_command(const struct command *cmd, struct recorder *r, const c
 	fflush(stdout);
 	put_header(r, argv);
 	/* So that there is something before it. */
-	sample(r, STEP_BUDGET_NS);
+	sample(r, STEP_BUDGET_NS, true);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigs = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	pid = sigs < 0 ? -1 : fork();

@@ -10,10 +10,9 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "commands/command.h"
+#include "commands/map_lines.h"
 #include "kernel/state_json.h"
 
-#define MAP_WIDTH 64
-#define MAP_CHUNK 4096		/* blocks read at once */
 #define MAP_MAX_ROWS 32
 
 static const char help[] =
@@ -32,52 +31,6 @@ static const char help[] =
 	"  tagscope state\n"
 	"  tagscope state --pid 123 --addr 0xffff8a3b5000\n"
 	"  tagscope state --json | python3 -m json.tool\n";
-
-/* The cells of blocks first to first + n - 1, per a cell, called for in order. */
-static int map_cells(struct state *st, uint64_t first, uint64_t n, uint64_t per,
-		     void (*cell)(void *ctx, char letter), void *ctx)
-{
-	struct state_block *b = calloc(MAP_CHUNK, sizeof(*b));
-	uint64_t done = 0;
-	char best = 0;
-	int err = b ? 0 : -ENOMEM;
-
-	while (!err && done < n) {
-		size_t want = n - done < MAP_CHUNK ? (size_t)(n - done) : MAP_CHUNK, got;
-
-		err = state_read_blocks(st, first + done, want, b, &got);
-		if (err || !got)
-			break;
-		for (size_t i = 0; i < got; i++, done++) {
-			best = state_more_telling(best, b[i].letter);
-			if ((done + 1) % per == 0 || done + 1 == n) {
-				cell(ctx, best);
-				best = 0;
-			}
-		}
-	}
-	free(b);
-	return err;
-}
-
-struct map_line {
-	unsigned int column;
-	uint64_t block, per;
-};
-
-static void print_cell(void *ctx, char letter)
-{
-	struct map_line *l = ctx;
-
-	if (!l->column)
-		printf("  %8" PRIu64 " ", l->block);
-	putchar(letter);
-	l->block += l->per;
-	if (++l->column == MAP_WIDTH) {
-		putchar('\n');
-		l->column = 0;
-	}
-}
 
 static int print_all(struct state *st)
 {
@@ -99,22 +52,16 @@ static int print_all(struct state *st)
 		       state_counter_text(&s, i));
 	for (size_t i = 0; i < n && !err; i++) {
 		struct state_region *r = &regions[i];
-		struct map_line line = { .block = r->first_block };
+		uint64_t per = map_per_cell(r->blocks, MAP_MAX_ROWS);
 
-		/* As many blocks a letter as it takes to stay within a screen. */
-		line.per = (r->blocks + MAP_WIDTH * MAP_MAX_ROWS - 1) / (MAP_WIDTH * MAP_MAX_ROWS);
-		if (!line.per)
-			line.per = 1;
 		printf("\nregion %u: tags at 0x%" PRIx64 " (%s) for the memory at 0x%" PRIx64
 		       " (%s)\n"
 		       "  %" PRIu64 " blocks of %" PRIu64 " bytes from number %" PRIu64
 		       "; a letter is %" PRIu64 " block%s\n",
 		       r->index, r->tag_base, format_size(r->tag_size, size[0], sizeof(size[0])),
 		       r->mem_base, format_size(r->mem_size, size[1], sizeof(size[1])), r->blocks,
-		       r->block_size, r->first_block, line.per, line.per == 1 ? "" : "s");
-		err = map_cells(st, r->first_block, r->blocks, line.per, print_cell, &line);
-		if (line.column)
-			putchar('\n');
+		       r->block_size, r->first_block, per, per == 1 ? "" : "s");
+		err = map_print(st, r->first_block, r->blocks, per);
 	}
 	free(regions);
 	return err;

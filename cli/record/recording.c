@@ -377,3 +377,12 @@ size_t recording_after(const struct recording *rec, uint64_t at)
 	}
 	return low;
 }
+
+size_t recording_reading_after(const struct recording *rec, size_t n)
+{
+	uint64_t at = n < rec->nr ? rec->entry[n].at : 0;
+
+	while (n < rec->nr && rec->entry[n].type != REC_EVENT && rec->entry[n].at == at)
+		n++;
+	return n;
+}

@@ -93,6 +93,8 @@ int playhead_take(struct playhead *p, char *why, size_t size);
 void playhead_go_to(struct playhead *p, size_t n);
 /* The first entry later than this. */
 size_t recording_after(const struct recording *rec, uint64_t at);
+/* Past the state that was read for the event before entry number n: it has the same time. */
+size_t recording_reading_after(const struct recording *rec, size_t n);
 
 /*
  * A state that says what is at the playhead, which must outlive it. before_reading, if it is

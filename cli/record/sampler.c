@@ -239,7 +239,7 @@ static int sample_piece(struct rec_sampler *s, uint64_t p)
 	return 0;
 }
 
-static int sample_blocks(struct rec_sampler *s, uint64_t budget_ns)
+static int sample_blocks(struct rec_sampler *s, uint64_t budget_ns, bool anew)
 {
 	uint64_t start = now_ns(), now = start;
 	int err = 0;
@@ -249,7 +249,7 @@ static int sample_blocks(struct rec_sampler *s, uint64_t budget_ns)
 	for (uint64_t i = 0; i < s->nr_pieces && !err && s->blocks; i++) {
 		const struct piece *p = &s->piece[s->next];
 
-		if (!p->read_ns || p->generation != s->last.generation ||
+		if (anew || !p->read_ns || p->generation != s->last.generation ||
 		    start - p->read_ns > MAX_AGE_NS) {
 			if (now - start > budget_ns)
 				break;
@@ -374,7 +374,7 @@ static void tell(struct rec_sampler *s, int err)
 	line_end(s, o);
 }
 
-void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns)
+void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns, bool anew)
 {
 	uint64_t now = now_ns();
 	int err;
@@ -387,7 +387,7 @@ void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_
 		return;
 	err = sample_summary(s);
 	if (!err)
-		err = sample_blocks(s, budget_ns);
+		err = sample_blocks(s, budget_ns, anew);
 	if (!err && (!s->slow_ns || now - s->slow_ns >= SLOW_NS || budget_ns == UINT64_MAX)) {
 		err = sample_histograms(s);
 		s->slow_ns = now;

@@ -20,7 +20,9 @@ void rec_sampler_close(struct rec_sampler *s);
  * Write what changed since the last call as lines with the time at_ns. Reading the map of
  * blocks takes budget_ns at most, if there is more than a piece of it; what is left over
  * comes first the next time. UINT64_MAX: all of it, and the histograms, whatever it takes.
+ * anew: also blocks that are data, pinned or cached since a moment ago, which the kernel does
+ * not count as changes; else these are read once in a while.
  */
-void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns);
+void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns, bool anew);
 
 #endif

@@ -56,10 +56,13 @@ wrong "20 to 60000" record --interval 1 x.rec -- watch
 wrong "which recording?" replay
 wrong "which recording?" report
 wrong "0.1 to 100" replay --speed 0 x.rec
+wrong "there is no lesson '99'" lesson 99
+wrong "did you mean '04-mprotect'?" lesson 04-mprotct
+wrong "one lesson at a time" lesson 1 2
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
-for c in list describe run suite watch record replay report compare attack fuzz state doctor completion; do
+for c in list describe run suite watch record replay report lesson compare attack fuzz state doctor completion; do
 	run 0 "$t" $c --help && says "Usage: tagscope $c" "Example" "--help" && [[ ! -s $dir/err ]]
 	ok "help of $c" $?
 	cp "$dir/out" "$dir/help"
@@ -577,5 +580,68 @@ sed 's/^reserve_ok .*/reserve_ok 4711/' "$fixtures/summary" >"$dir/moves/summary
 wait
 run 0 env PATH=/nonexistent "$t" report -o "$dir/page.html" "$dir/moves.rec" && page 'gnuplot is not installed where this page was made'
 ok "a report without gnuplot" $?
+
+# Lessons: those that ship, from their recordings.
+lessons=$top/docs/lessons
+export XDG_STATE_HOME=$dir/state
+# answer STATUS ANSWERS ARGUMENT...: a lesson as text, with these lines typed.
+answer() {
+	local want=$1 lines=$2 rc=0
+	shift 2
+	printf '%b' "$lines" | timeout -k 5 300 "$t" lesson --plain --recording "$@" >"$dir/out" 2>"$dir/err" || rc=$?
+	((rc == want)) || { echo "# status $rc, wanted $want: lesson $*"; return 1; }
+}
+run 0 "$t" lesson && says " 1  What a tag is" "12  Two policies" "0 of 12 done" && [[ ! -e $dir/state ]]
+ok "the lessons, none of them done" $?
+run 0 "$t" lesson --check && (($(grep -c '^ok ' "$dir/out") == 12)) && cp "$dir/out" "$dir/checked"
+ok "each fits its recordings" $?
+while read -r _ number _ name text; do
+	right=${text##* }
+	answer 0 "nonsense\n$((right ? 0 : 1))\n$right\n" "$number" && says "is no answer" "Right." "== Why ==" "== Read next ==" &&
+		[[ $(grep -c '^Not right\.' "$dir/out") == 1 || $(grep -c 'is no answer\|is no block' "$dir/out") == 2 ]]
+	ok "lesson $name from its recording: what is wrong is refused, $right is right" $?
+	awk 'length($0) > 100 && !/^  / { exit 1 }' "$dir/out"
+	ok "lesson $name: no line is too long" $?
+done < <(sed 's/: the answer is/ x/' "$dir/checked")
+run 0 "$t" lesson && says "12 of 12 done" && (($(sort -u "$dir/state/tagscope/lessons" | wc -l) == 12))
+ok "what was done is kept" $?
+run 0 "$t" lesson --class && ! says " done" && rm -r "$dir/state" && answer 0 '2\n' --class tags && [[ ! -e $dir/state ]]
+ok "but not in class" $?
+answer 1 '3\n' 1 && says 'Not right.' && answer 4 '' 1 && answer 4 'x\n' 1 && [[ ! -e $dir/state ]]
+ok "wrong is 1, no answer is 4, and neither is kept" $?
+: >"$dir/state" && answer 0 '2\n' 1 && complains "cannot be kept in $dir/state/tagscope/lessons"
+ok "where it cannot be kept, that is told" $?
+rm -f "$dir/state"
+run 0 "$t" lesson --print 9 && says "== For the instructor ==" "Run: scripts/vm -- tagscope run vmsplice-pin"
+ok "all of a lesson, for the instructor" $?
+run 0 "$t" lesson --commands 12 && says "scripts/vm --record docs/lessons/12-policies.2.rec --policy cleancache"
+ok "the commands that make its recordings" $?
+# Each scenario that a lesson is about is there, with these parameters.
+while read -r -a words; do
+	for ((i = 0; i < ${#words[@]}; i++)); do [[ ${words[i]} != -- ]] || break; done
+	run 3 "$TS_HOST" "${words[@]:i+2}" || run 4 "$TS_HOST" "${words[@]:i+2}"
+	ok "there is: ${words[*]:i+2}" $?
+done < <("$t" lesson --commands)
+# A folder of one's own, and what may be wrong in it.
+mkdir "$dir/own" && cp "$lessons"/01-tags.* "$dir/own/"
+run 0 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson && says "0 of 1 done"
+ok "lessons of another folder" $?
+sed -i 's/^## After step 6/## After step 60/' "$dir/own/01-tags.md"
+run 1 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --check && says "not ok 1 - 01-tags: step 60 of run 1 is not there"
+ok "a step that is not in the recording" $?
+sed -i 's/^## After step 60/## After step 6/; s/^\* Run: mmap.*/* Run: mmap pages=32/' "$dir/own/01-tags.md"
+run 1 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --check && says "not of 'run --seed 1 mmap pages=32'"
+ok "a recording of something else" $?
+echo '## Nothing' >>"$dir/own/01-tags.md"
+run 3 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson && complains "$dir/own/01-tags.md: line " "there is no section 'Nothing'"
+ok "a lesson that is none: which line, and why" $?
+cp "$lessons/01-tags.md" "$dir/own/" && head -c 2000 "$lessons/01-tags.rec" >"$dir/own/01-tags.rec"
+run 1 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --check && says "not ok 1 - 01-tags: 01-tags.rec: "
+ok "a recording that is cut short" $?
+rm "$dir/own/01-tags.rec"
+run 3 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --class --plain 1 && complains "$dir/own/01-tags.rec: No such file"
+ok "a recording that is missing" $?
+run 3 env TAGSCOPE_LESSONS="$dir/nosuch" "$t" lesson && complains "no lessons are in $dir/nosuch"
+ok "a folder that is missing" $?
 
 finish

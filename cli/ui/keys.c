@@ -6,7 +6,9 @@
 
 #define CTRL(c) ((c) & 0x1f)
 #define IN(v) (1u << VIEW_##v)
-#define LISTS (IN(COUNTERS) | IN(LATENCY) | IN(LOG) | IN(RUN) | IN(BLOCK) | IN(HELP))
+#define LISTS                                                                \
+	(IN(COUNTERS) | IN(LATENCY) | IN(LOG) | IN(RUN) | IN(LESSON) | IN(BLOCK) | \
+	 IN(HELP))
 
 const struct binding bindings[] = {
 	{ ACT_STEP, 0, "begin the scenario; let the step go on that waits", "Space", { ' ' } },
@@ -20,6 +22,7 @@ const struct binding bindings[] = {
 	  { '3' } },
 	{ ACT_LOG, 0, "the log of events", "4", { '4' } },
 	{ ACT_RUN, 0, "the scenario: what it is, its results and measures", "5", { '5' } },
+	{ ACT_LESSON, 0, "the lesson: what it says, its question", "6", { '6' } },
 	{ ACT_NEXT_VIEW, 0, "the next of these", "Tab", { '\t' } },
 	{ ACT_BACK, 0, "back", "Esc, Backspace", { 27, KEY_BACKSPACE, 127, CTRL('h') } },
 	{ ACT_PAUSE, 0, "stop reading the state, or the replay, and go on", "p", { 'p' } },

@@ -28,8 +28,8 @@
 const struct view *const views[NR_VIEWS] = {
 	[VIEW_MAP] = &view_map,		[VIEW_COUNTERS] = &view_counters,
 	[VIEW_LATENCY] = &view_latency, [VIEW_LOG] = &view_log,
-	[VIEW_RUN] = &view_run,		[VIEW_BLOCK] = &view_block,
-	[VIEW_HELP] = &view_help,
+	[VIEW_RUN] = &view_run,		[VIEW_LESSON] = &view_lesson,
+	[VIEW_BLOCK] = &view_block,	[VIEW_HELP] = &view_help,
 };
 
 static uint64_t ms_now(void)
@@ -192,13 +192,15 @@ static void draw_top(struct ui *ui, int cols)
 
 		if (v == VIEW_RUN && ui->session->phase == SESSION_NONE)
 			continue;
+		if (v == VIEW_LESSON && !ui->lesson)
+			continue;
 		x += screen_printf(1, x, cols - x, PAINT_PLAIN, "%d ", v + 1);
 		x += screen_text(1, x, cols - x, here ? PAINT_TAB : PAINT_PLAIN, views[v]->name);
 		if (v == VIEW_RUN && ui->nr_sessions > 1)
 			x += screen_printf(1, x, cols - x, PAINT_PLAIN, " %zu/%zu",
 					   (size_t)(ui->session - ui->sessions) + 1,
 					   ui->nr_sessions);
-		x += 3;
+		x += cols < 90 && ui->lesson ? 2 : 3;
 	}
 	if (ui->view == VIEW_BLOCK || ui->view == VIEW_HELP)
 		screen_text(1, x, cols - x, PAINT_TAB, views[ui->view]->name);
@@ -213,6 +215,8 @@ static const char *bottom_line(const struct ui *ui)
 
 	if (*ui->message)
 		return ui->message;
+	if (ui->lesson)
+		return tutor_keys(ui);
 	switch (s->phase) {
 	case SESSION_READY:
 		return "SPACE: begin the scenario   5: what it is about";
@@ -237,10 +241,14 @@ static void draw_bottom(struct ui *ui, int y, int cols)
 {
 	screen_fill(y, 0, cols, PAINT_BAR);
 	if (ui->prompt) {
-		int x = screen_printf(y, 0, cols, PAINT_BAR,
-				      " Go to (%s): %s", ui->replay ?
-				      "block, step N, result N, time S" :
-				      "block, pfn N, pid P ADDRESS", ui->input);
+		const char *what = ui->replay ? "block, step N, result N, time S" :
+						"block, pfn N, pid P ADDRESS";
+		int x;
+
+		if (ui->answering)
+			what = answer_kind(ui->lesson->l);
+		x = screen_printf(y, 0, cols, PAINT_BAR, " %s (%s): %s",
+				  ui->answering ? "Your answer" : "Go to", what, ui->input);
 
 		screen_cursor(y, x < cols ? x : cols - 1);
 		return;
@@ -277,6 +285,8 @@ static void draw(struct ui *ui)
 			body.w -= p.w + 1;
 		} else {
 			p.h = rows >= 30 ? PANEL_ROWS + 2 : PANEL_ROWS;
+			if (ui->lesson)
+				p.h = LESSON_STOP_LINES + 1;
 			p.y = body.y + body.h - p.h;
 			body.h -= p.h;
 		}
@@ -290,7 +300,7 @@ static void draw(struct ui *ui)
 
 /* ---- A replay -------------------------------------------------------------------- */
 
-static void show_place(struct ui *ui, int64_t place)
+void ui_show_place(struct ui *ui, int64_t place, bool on)
 {
 	size_t run = replay_run_of(ui->replay, place);
 
@@ -305,7 +315,10 @@ static void show_place(struct ui *ui, int64_t place)
 	}
 	/* What comes again would be there twice. */
 	log_clear(&ui->log);
-	model_forget(&ui->model);
+	if (on)
+		map_mark(&ui->model.map);
+	else
+		model_forget(&ui->model);
 	replay_go_to(ui->replay, place);
 	session_start(ui->session);
 	if (ui->view == VIEW_RUN && ui->session->phase == SESSION_RUNNING)
@@ -328,8 +341,9 @@ static void replay_act(struct ui *ui, enum action action)
 		ui_say(ui, "%g times as fast", replay_set_speed(ui->replay, action == ACT_SLOWER));
 		break;
 	default:
-		show_place(ui, replay_next_step(ui->replay, (size_t)(ui->session - ui->sessions),
-						action == ACT_STEP_ON ? 1 : -1));
+		ui_show_place(ui, replay_next_step(ui->replay,
+						   (size_t)(ui->session - ui->sessions),
+						   action == ACT_STEP_ON ? 1 : -1), false);
 		break;
 	}
 }
@@ -343,12 +357,12 @@ static bool go_to_place(struct ui *ui)
 	char rest;
 
 	if (sscanf(ui->input, " step %u %c", &number, &rest) == 1)
-		show_place(ui, replay_step(ui->replay, run, number));
+		ui_show_place(ui, replay_step(ui->replay, run, number), false);
 	else if (sscanf(ui->input, " result %u %c", &number, &rest) == 1)
-		show_place(ui, replay_result(ui->replay, run, number));
+		ui_show_place(ui, replay_result(ui->replay, run, number), false);
 	else if (sscanf(ui->input, " time %lf %c", &seconds, &rest) == 1 && seconds >= 0 &&
 		 seconds < 1e9)
-		show_place(ui, replay_time(ui->replay, (uint64_t)(seconds * 1e9)));
+		ui_show_place(ui, replay_time(ui->replay, (uint64_t)(seconds * 1e9)), false);
 	else
 		return false;
 	return true;
@@ -415,7 +429,9 @@ static void change_run(struct ui *ui, int by)
 
 static void quit(struct ui *ui)
 {
-	if (ui->session->phase == SESSION_RUNNING && !ui->quit_asked && !ui->replay) {
+	bool asked = ui->quit_asked || (ui->lesson && ui->tutor.at == TUTOR_QUESTION);
+
+	if (ui->session->phase == SESSION_RUNNING && !asked && !ui->replay) {
 		ui->quit_asked = true;
 		ui_say(ui, "the scenario still runs: q once more ends it");
 		return;
@@ -449,7 +465,8 @@ static void global(struct ui *ui, enum action action)
 		break;
 	case ACT_NEXT_VIEW:
 		next = ui->view >= VIEW_BLOCK ? (int)ui->back : (int)ui->view + 1;
-		if (next >= (s->phase == SESSION_NONE ? (int)VIEW_RUN : (int)VIEW_BLOCK))
+		if (next >= (ui->lesson ? (int)VIEW_BLOCK :
+			     s->phase == SESSION_NONE ? (int)VIEW_RUN : (int)VIEW_LESSON))
 			next = VIEW_MAP;
 		ui_open(ui, (enum view_id)next);
 		break;
@@ -465,8 +482,17 @@ static void global(struct ui *ui, enum action action)
 		else
 			ui_open(ui, VIEW_RUN);
 		break;
+	case ACT_LESSON:
+		if (ui->lesson)
+			ui_open(ui, VIEW_LESSON);
+		else
+			ui_say(ui, "there is no lesson: 'tagscope lesson N' is one");
+		break;
 	case ACT_STEP:
-		take_step(ui);
+		if (ui->lesson)
+			tutor_next(ui);
+		else
+			take_step(ui);
 		break;
 	case ACT_STEP_MODE:
 		if (s->phase == SESSION_NONE)
@@ -564,10 +590,14 @@ static void type(struct ui *ui, int key)
 
 	if (key == 27) {
 		ui->prompt = false;
+		ui->answering = false;
 	} else if (key == '\r' || key == '\n' || key == KEY_ENTER) {
 		ui->prompt = false;
-		if (len)
+		if (ui->answering)
+			tutor_answer(ui, ui->input);
+		else if (len)
 			go_to(ui);
+		ui->answering = false;
 	} else if (key == KEY_BACKSPACE || key == 127 || key == 8) {
 		if (len)
 			ui->input[len - 1] = '\0';
@@ -593,6 +623,10 @@ static void on_key(struct ui *ui, int key)
 	action = key_action(key, ui->view);
 	if (action != ACT_QUIT)
 		ui->quit_asked = false;
+	if (ui->lesson && (action == ACT_STEP_BACK || action == ACT_STEP_ON)) {
+		tutor_move(ui, action == ACT_STEP_ON ? 1 : -1);
+		return;
+	}
 	if (ui->replay && action >= ACT_PAUSE && action <= ACT_STEP_ON) {
 		replay_act(ui, action);
 		return;
@@ -697,8 +731,14 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 				ui->cursor = map_next_changed(&ui->model.map, 0);
 			ui->session->new_step = false;
 			due = 0;
+			if (ui->lesson)
+				tutor_event(ui);
 		}
-		if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED) {
+		if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED && ui->lesson) {
+			ui->quit_asked = false;
+			tutor_event(ui);
+			due = 0;
+		} else if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED) {
 			ui->message[0] = '\0';
 			ui->quit_asked = false;
 			ui_open(ui, VIEW_RUN);
@@ -753,6 +793,8 @@ static void close_sessions(struct ui *ui, const char *reason)
 	}
 	if (ui->replay)
 		return;
+	if (ui->lesson)
+		return;
 	if (left && ui->nr_sessions == 1)
 		fprintf(stderr, "tagscope: the scenario was not begun\n");
 	else if (left)
@@ -765,6 +807,7 @@ static void ui_free(struct ui *ui)
 	for (size_t i = 0; i < ui->nr_sessions && ui->sessions; i++)
 		session_free(&ui->sessions[i]);
 	free(ui->sessions);
+	tutor_end(ui);
 	model_close(&ui->model);
 	log_free(&ui->log);
 }
@@ -777,6 +820,9 @@ int ui_main(const struct ui_options *opt)
 	char why[256];
 	int sig, status = 3;
 
+	/* It may be called once more, for the next run of a lesson. */
+	memset(&ui, 0, sizeof(ui));
+	ui.lesson = opt->lesson;
 	ui.interval_ms = opt->interval_ms ? opt->interval_ms : 200;
 	ui.fit = true;
 	ui.cell = 1;
@@ -805,7 +851,9 @@ int ui_main(const struct ui_options *opt)
 		goto out;
 	}
 	ui.letters = !screen_has_color();
-	if (opt->nr_runs)
+	if (ui.lesson)
+		tutor_begin(&ui);
+	else if (opt->nr_runs)
 		ui.view = VIEW_RUN;
 	catch_signals(&open_mask);
 	sig = loop(&ui, &open_mask);

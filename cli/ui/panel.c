@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ui/ui.h"
 #include "ui/view.h"
 
 static void title(const struct session *s, char *buf, size_t size)
@@ -77,6 +78,17 @@ void panel_draw(struct ui *ui, struct rect r, bool beside)
 	char text[1000];
 	int y = r.y + 1;
 
+	if (ui->lesson) {
+		screen_rule(r.y, r.x, r.w, tutor_title(ui, text, sizeof(text)));
+		y += screen_wrap((struct rect){ y, r.x, r.h - 1, r.w }, 0, PAINT_PLAIN,
+				 tutor_text(ui)) + 1;
+		if (beside && *s->changes && y + 2 < r.y + r.h) {
+			screen_rule(y++, r.x, r.w, "the step before changed");
+			screen_wrap((struct rect){ y, r.x, r.y + r.h - y, r.w }, 0, PAINT_DIM,
+				    s->changes);
+		}
+		return;
+	}
 	title(s, text, sizeof(text));
 	screen_rule(r.y, r.x, r.w, text);
 	if (!beside) {

@@ -95,9 +95,7 @@ static void take_sample(struct replay *r)
 {
 	uint64_t at = r->next < r->rec->nr ? entry(r, r->next)->at : 0;
 
-	while (r->next < r->rec->nr && entry(r, r->next)->type != REC_EVENT &&
-	       entry(r, r->next)->at == at)
-		r->next++;
+	r->next = recording_reading_after(r->rec, r->next);
 	if (r->pos < at)
 		r->pos = at;
 	playhead_go_to(&r->head, r->next);
@@ -392,6 +390,18 @@ int64_t replay_step(const struct replay *r, size_t run, unsigned int number)
 int64_t replay_result(const struct replay *r, size_t run, unsigned int number)
 {
 	return r->nr_runs ? find(r, run, EVENT_RESULT, number) : -1;
+}
+
+int64_t replay_after_step(const struct replay *r, size_t run, unsigned int number)
+{
+	int64_t next = number == UINT32_MAX ? -1 : replay_step(r, run, number + 1);
+
+	if (next >= 0 || !r->nr_runs)
+		return next;
+	/* The last is over when the run is. */
+	if (number != UINT32_MAX && number && replay_step(r, run, number) < 0)
+		return -1;
+	return (int64_t)r->runs[run].last + 1;
 }
 
 int64_t replay_next_step(const struct replay *r, size_t run, int by)

@@ -38,6 +38,8 @@ double replay_set_speed(struct replay *r, bool faster);
 int64_t replay_time(const struct replay *r, uint64_t at_ns);
 int64_t replay_step(const struct replay *r, size_t run, unsigned int number);
 int64_t replay_result(const struct replay *r, size_t run, unsigned int number);
+/* When this step of the run is over: the next begins, or the run ends. 0: before the first. */
+int64_t replay_after_step(const struct replay *r, size_t run, unsigned int number);
 /* The step before (by < 0) or after where it is; the ends of the run are steps here. */
 int64_t replay_next_step(const struct replay *r, size_t run, int by);
 /* The run that a place is in, or the next one; n: number of runs. */

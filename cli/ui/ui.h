@@ -3,14 +3,27 @@
 #ifndef TAGSCOPE_UI_H
 #define TAGSCOPE_UI_H
 
+#include "lesson/facts.h"
 #include "ui/session.h"
 
 struct replay;
+
+/* A lesson that the user is led through; a run of it each time that the UI is begun. */
+struct ui_lesson {
+	const struct lesson *l;
+	size_t run;			/* this one; it is the only one of the options */
+	const char *from;		/* why it is a recording; NULL: it is live */
+	struct facts *facts;		/* of all runs until now */
+	/* What came of it: */
+	bool next_run;			/* the user went on to the next one */
+	enum answer answer;		/* the last that was given */
+};
 
 struct ui_options {
 	struct session_source **runs;	/* that can be run in it, one after the other */
 	size_t nr_runs;			/* 0: only watch */
 	struct session_tee tee;		/* hears all; what is not begun is a skip */
+	struct ui_lesson *lesson;	/* NULL: none */
 	struct replay *replay;		/* whose runs and state they are; NULL: this machine's */
 	unsigned int interval_ms;	/* between two readings of the state */
 	bool color;

@@ -12,6 +12,7 @@
 #include "ui/replay.h"
 #include "ui/screen.h"
 #include "ui/session.h"
+#include "ui/tutor.h"
 
 /* Smaller than this nothing fits. */
 #define MIN_ROWS 16
@@ -23,6 +24,7 @@ enum view_id {
 	VIEW_LATENCY,
 	VIEW_LOG,
 	VIEW_RUN,
+	VIEW_LESSON,
 	VIEW_BLOCK,	/* from here on they have no tab */
 	VIEW_HELP,
 	NR_VIEWS,
@@ -34,12 +36,16 @@ struct list {
 	int rows;		/* that were drawn */
 };
 
+struct ui_lesson;
+
 struct ui {
 	struct model model;
 	struct session *sessions;	/* one at least, if only of phase SESSION_NONE */
 	size_t nr_sessions;
 	struct session *session;	/* the one that is shown; no other runs */
 	struct replay *replay;		/* NULL: it is live */
+	struct ui_lesson *lesson;	/* NULL: none */
+	struct tutor tutor;
 	struct log log;
 	enum view_id view, back;	/* back: where from, for views without a tab */
 
@@ -58,7 +64,8 @@ struct ui {
 	bool paused, quit, quit_asked, redraw;
 	char message[256];		/* until the next key, or for some seconds */
 	uint64_t message_ms;
-	bool prompt;			/* typing where to go */
+	bool prompt;			/* typing where to go ... */
+	bool answering;			/* ... or an answer */
 	char input[80];
 };
 
@@ -72,8 +79,8 @@ struct view {
 	bool (*act)(struct ui *ui, enum action action);
 };
 
-extern const struct view view_map, view_counters, view_latency, view_log, view_run, view_block,
-	view_help;
+extern const struct view view_map, view_counters, view_latency, view_log, view_run, view_lesson,
+	view_block, view_help;
 extern const struct view *const views[NR_VIEWS];
 
 /* The running scenario beside or below a view; rows it wants at this width. */
@@ -83,6 +90,11 @@ void ui_say(struct ui *ui, const char *fmt, ...) __attribute__((format(printf, 2
 void ui_open(struct ui *ui, enum view_id view);
 /* Put the cursor on a block; false, with a message, if there is none. */
 bool ui_go_to_block(struct ui *ui, uint64_t block);
+/*
+ * To a place of a replay (replay.h). on: what changed since where it is now is to be told from
+ * the rest, and what was before is not forgotten; so only if the place is later.
+ */
+void ui_show_place(struct ui *ui, int64_t place, bool on);
 /* The list of a block's pages from its first one on. */
 void ui_first_page(struct ui *ui);
 

@@ -1,64 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The scenario: before it begins what it is, then its results, at the end the verdict. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "output/format.h"
-#include "ui/view.h"
+#include "ui/text_page.h"
 
-/* Text that grows downwards, of which a part is in the window. */
-struct page {
-	struct rect r;
-	int line, top;
-};
-
-static void para(struct page *p, int indent, int paint, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-static void para(struct page *p, int indent, int paint, const char *fmt, ...)
-{
-	struct rect r = { p->r.y, p->r.x + indent, p->r.h, p->r.w - indent };
-	int skip = 0, at = p->line - p->top;
-	char text[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (at < 0)
-		skip = -at;
-	else
-		r.y += at;
-	r.h -= at > 0 ? at : 0;
-	if (r.h < 0)
-		r.h = 0;
-	p->line += screen_wrap(r, skip, paint, text);
-}
-
-static void what_it_is(const struct session *s, struct page *p)
+static void what_it_is(const struct session *s, struct text_page *p)
 {
 	const struct event_start *about = s->about->start;
 
-	para(p, 0, PAINT_BOLD, "%s: %s", s->about->scenario, about->summary);
-	para(p, 0, PAINT_PLAIN, " ");
-	para(p, 0, PAINT_PLAIN, "%s", about->explanation);
-	para(p, 0, PAINT_PLAIN, " ");
+	page_para(p, 0, PAINT_BOLD, "%s: %s", s->about->scenario, about->summary);
+	page_para(p, 0, PAINT_PLAIN, " ");
+	page_para(p, 0, PAINT_PLAIN, "%s", about->explanation);
+	page_para(p, 0, PAINT_PLAIN, " ");
 	if (about->nr_params)
-		para(p, 0, PAINT_BOLD, "Parameters");
+		page_para(p, 0, PAINT_BOLD, "Parameters");
 	for (size_t i = 0; i < about->nr_params; i++)
-		para(p, 2, PAINT_PLAIN, "%s=%s  (%s)", about->params[i].name, about->params[i].text,
-		     about->params[i].help);
+		page_para(p, 2, PAINT_PLAIN, "%s=%s  (%s)", about->params[i].name,
+			  about->params[i].text, about->params[i].help);
 	if (about->nr_roles)
-		para(p, 0, PAINT_BOLD, "Who takes part");
+		page_para(p, 0, PAINT_BOLD, "Who takes part");
 	for (size_t i = 0; i < about->nr_roles; i++)
-		para(p, 2, PAINT_PLAIN, "%s: %s", about->roles[i].name, about->roles[i].summary);
-	para(p, 0, PAINT_DIM, "seed %" PRIu64 ", time limit %u s", about->seed,
+		page_para(p, 2, PAINT_PLAIN, "%s: %s", about->roles[i].name,
+			  about->roles[i].summary);
+	page_para(p, 0, PAINT_DIM, "seed %" PRIu64 ", time limit %u s", about->seed,
 	     about->time_limit_s);
-	para(p, 0, PAINT_PLAIN, " ");
+	page_para(p, 0, PAINT_PLAIN, " ");
 }
 
-static void results(const struct session *s, struct page *p, bool failed_only)
+static void results(const struct session *s, struct text_page *p, bool failed_only)
 {
 	unsigned int step = 0;
 
@@ -68,16 +40,16 @@ static void results(const struct session *s, struct page *p, bool failed_only)
 		if (failed_only && r->ok)
 			continue;
 		if (!failed_only && r->step != step)
-			para(p, 0, PAINT_DIM, "step %u", r->step);
+			page_para(p, 0, PAINT_DIM, "step %u", r->step);
 		step = r->step;
-		para(p, 2, r->skipped ? PAINT_WARN : r->ok ? PAINT_GOOD : PAINT_BAD, "%s %s",
+		page_para(p, 2, r->skipped ? PAINT_WARN : r->ok ? PAINT_GOOD : PAINT_BAD, "%s %s",
 		     r->skipped ? "skip  " : r->ok ? "ok    " : "NOT OK", r->text ? r->text : "");
 		if (r->detail)
-			para(p, 9, PAINT_PLAIN, "%s", r->detail);
+			page_para(p, 9, PAINT_PLAIN, "%s", r->detail);
 	}
 }
 
-static void verdict(const struct session *s, struct page *p)
+static void verdict(const struct session *s, struct text_page *p)
 {
 	static const char *const words[] = {
 		[VERDICT_PASS] = "PASSED", [VERDICT_FAIL] = "FAILED",
@@ -86,70 +58,70 @@ static void verdict(const struct session *s, struct page *p)
 	int paint = s->verdict == VERDICT_PASS ? PAINT_GOOD | PAINT_STRONG :
 		    s->verdict == VERDICT_SKIP ? (int)PAINT_WARN : (int)PAINT_BAD;
 
-	para(p, 0, paint,
+	page_para(p, 0, paint,
 	     "%s  %s: %u of %u expectations held, %u skipped, %u steps, %.1f s", words[s->verdict],
 	     s->about->scenario, s->passed, s->passed + s->failed, s->skipped, s->step,
 	     (double)s->ns / 1e9);
 	if (*s->reason)
-		para(p, 2, PAINT_PLAIN, "%s", s->reason);
-	para(p, 0, PAINT_PLAIN, " ");
+		page_para(p, 2, PAINT_PLAIN, "%s", s->reason);
+	page_para(p, 0, PAINT_PLAIN, " ");
 }
 
-static void measures(const struct session *s, struct page *p)
+static void measures(const struct session *s, struct text_page *p)
 {
 	char value[40];
 
 	if (!s->nr_measures)
 		return;
-	para(p, 0, PAINT_BOLD, "Measures");
+	page_para(p, 0, PAINT_BOLD, "Measures");
 	for (size_t i = 0; i < s->nr_measures; i++)
-		para(p, 2, PAINT_PLAIN, "%-28s %s %s",
+		page_para(p, 2, PAINT_PLAIN, "%-28s %s %s",
 		     s->measures[i].name ? s->measures[i].name : "",
 		     format_value(s->measures[i].value, value, sizeof(value)),
 		     s->measures[i].unit ? s->measures[i].unit : "");
-	para(p, 0, PAINT_PLAIN, " ");
+	page_para(p, 0, PAINT_PLAIN, " ");
 }
 
-static void what_next(const struct ui *ui, struct page *p)
+static void what_next(const struct ui *ui, struct text_page *p)
 {
 	const struct session *s = ui->session;
 	bool (*next)(const struct session_source *src, unsigned int i, char *buf, size_t size) =
 		s->src->ops->next;
 	char text[512], *nl;
 
-	para(p, 0, PAINT_BOLD, "What to try next");
-	para(p, 2, PAINT_PLAIN,
+	page_para(p, 0, PAINT_BOLD, "What to try next");
+	page_para(p, 2, PAINT_PLAIN,
 	     "R: once more, here.  1: the map as it is now.  3: how long it took.  4: the log.");
 	if (s + 1 < ui->sessions + ui->nr_sessions)
-		para(p, 2, PAINT_PLAIN, "]: the next run, %s.", s[1].about->scenario);
+		page_para(p, 2, PAINT_PLAIN, "]: the next run, %s.", s[1].about->scenario);
 	for (unsigned int i = 0; next && next(s->src, i, text, sizeof(text)); i++) {
 		nl = strchr(text, '\n');
 		if (nl)
 			*nl = '\0';
-		para(p, 2, PAINT_BOLD, "%s", text);
+		page_para(p, 2, PAINT_BOLD, "%s", text);
 		if (nl)
-			para(p, 6, PAINT_PLAIN, "%s", nl + 1);
+			page_para(p, 6, PAINT_PLAIN, "%s", nl + 1);
 	}
-	para(p, 0, PAINT_PLAIN, " ");
+	page_para(p, 0, PAINT_PLAIN, " ");
 }
 
-static void put_all(const struct ui *ui, struct page *p)
+static void put_all(struct ui *ui, struct text_page *p)
 {
 	const struct session *s = ui->session;
 
 	switch (s->phase) {
 	case SESSION_READY:
 		if (ui->nr_sessions > 1)
-			para(p, 0, PAINT_DIM,
+			page_para(p, 0, PAINT_DIM,
 			     "Run %zu of %zu; ] and [ go to the next and the one before.",
 			     (size_t)(s - ui->sessions) + 1, ui->nr_sessions);
 		what_it_is(s, p);
-		para(p, 0, PAINT_BOLD, "Press SPACE to begin. %s", s->step_mode ?
+		page_para(p, 0, PAINT_BOLD, "Press SPACE to begin. %s", s->step_mode ?
 		     "It waits for SPACE at each step; s lets it run through." :
 		     "It runs through; s makes it wait at each step.");
 		break;
 	case SESSION_RUNNING:
-		para(p, 0, PAINT_BOLD, "%u expectations held, %u did not, %u were skipped, up to step %u",
+		page_para(p, 0, PAINT_BOLD, "%u expectations held, %u did not, %u were skipped, up to step %u",
 		     s->passed, s->failed, s->skipped, s->step);
 		results(s, p, false);
 		measures(s, p);
@@ -158,36 +130,26 @@ static void put_all(const struct ui *ui, struct page *p)
 	case SESSION_ENDED:
 		verdict(s, p);
 		if (s->failed) {
-			para(p, 0, PAINT_BOLD, "What did not hold");
+			page_para(p, 0, PAINT_BOLD, "What did not hold");
 			results(s, p, true);
-			para(p, 0, PAINT_PLAIN, " ");
+			page_para(p, 0, PAINT_PLAIN, " ");
 		}
 		measures(s, p);
 		what_next(ui, p);
 		if (s->nr_results) {
-			para(p, 0, PAINT_BOLD, "All results");
+			page_para(p, 0, PAINT_BOLD, "All results");
 			results(s, p, false);
 		}
 		break;
 	case SESSION_NONE:
-		para(p, 0, PAINT_PLAIN, "No scenario runs. 'tagscope run --ui NAME' does.");
+		page_para(p, 0, PAINT_PLAIN, "No scenario runs. 'tagscope run --ui NAME' does.");
 		break;
 	}
 }
 
 static void run_draw(struct ui *ui, struct rect r)
 {
-	struct list *l = &ui->list[VIEW_RUN];
-	struct page p = { .r = { r.y, r.x + 1, 0, r.w - 2 } };
-
-	put_all(ui, &p);
-	text_fit(l, p.line, r.h - 1);
-	p = (struct page){ .r = { r.y, r.x + 1, r.h - 1, r.w - 2 }, .top = (int)l->top };
-	put_all(ui, &p);
-	if (l->top + l->rows < l->count)
-		screen_text(r.y + r.h - 1, r.x + 1, r.w - 1, PAINT_DIM, "-- more: Down, PgDn --");
-	else if (l->top)
-		screen_text(r.y + r.h - 1, r.x + 1, r.w - 1, PAINT_DIM, "-- the end: Up, PgUp --");
+	page_draw(ui, r, &ui->list[VIEW_RUN], put_all);
 }
 
 static bool run_act(struct ui *ui, enum action action)
