@@ -75,8 +75,8 @@ image_key() {
 
 check_name() {
 	case $1 in
-	patched | vanilla | debug) ;;
-	*) die_usage "no kernel is called '$1': patched, vanilla or debug" ;;
+	patched | vanilla | debug | kasan) ;;
+	*) die_usage "no kernel is called '$1': patched, vanilla, debug or kasan" ;;
 	esac
 }
 
@@ -214,7 +214,7 @@ cmd_image() {
 		esac
 		shift
 	done
-	[[ -n $name ]] || die_usage "image: which one? patched, vanilla or debug"
+	[[ -n $name ]] || die_usage "image: which one? patched, vanilla, debug or kasan"
 	if ((${#EXTRA_CONFIG[@]} + ${#EXTRA_PATCHES[@]} == 0)) && recall_image "$name"; then
 		printf '%s\n' "$ANSWER"
 		return

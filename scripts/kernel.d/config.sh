@@ -9,6 +9,7 @@ fragments() {
 	vanilla | off) printf '%s\n' "$CONFIG_DIR/base.config" ;;
 	patched | on) printf '%s\n' "$CONFIG_DIR"/{base,patched}.config ;;
 	debug) printf '%s\n' "$CONFIG_DIR"/{base,patched,debug}.config ;;
+	kasan) printf '%s\n' "$CONFIG_DIR"/{base,patched,kasan}.config ;;
 	esac
 	[[ ${#EXTRA_CONFIG[@]} -eq 0 ]] || printf '%s\n' "${EXTRA_CONFIG[@]}"
 }

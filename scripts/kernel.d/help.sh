@@ -9,7 +9,7 @@ usage: scripts/kernel COMMAND [ARGUMENT...]
 
   prepare                    fetch and unpack the kernel source
   build [--config FILE] [--patch FILE] [NAME...]
-                             build the kernels NAME: patched (default), vanilla, debug
+                             build the kernels NAME: patched (default), vanilla, debug, kasan
   image [--no-build] [--config FILE] [--patch FILE] NAME
                              print the path of the kernel NAME, built if need be
   edit [DIR]                 make DIR a git tree with one commit for each patch
@@ -45,7 +45,8 @@ usage: scripts/kernel build [--config FILE] [--patch FILE] [NAME...]
        scripts/kernel build [--config FILE] --tree DIR [NAME]
 
 Build kernels NAME: "patched" (the series, default), "vanilla" (without it, same
-base configuration) and "debug" (the series with lockdep, KASAN and the like). What
+base configuration), "debug" (the series with lockdep, KASAN and the like) and "kasan"
+(the series, and a kernel that tags its own memory: hardware tag-based KASAN). What
 is built from the same patches, configuration, compiler and source is not built again.
 --config adds a configuration fragment of yours, --patch a patch on top of the series;
 both may be repeated.
@@ -62,7 +63,7 @@ END
 	image) cat <<END
 usage: scripts/kernel image [--no-build] [--config FILE] [--patch FILE] NAME
 
-Print the path of the kernel NAME (patched, vanilla, debug). It is built first if
+Print the path of the kernel NAME (patched, vanilla, debug, kasan). It is built first if
 need be; with --no-build that is status 3 instead. vmlinux, System.map and config
 are beside it. --patch adds a patch of yours on top of the series.
 

@@ -63,7 +63,7 @@ new_tree() {
 	printf '%s\n' "$REPO/objects" >"$dir/.git/objects/info/alternates"
 	git -C "$dir" config core.checkStat minimal
 	git -C "$dir" config gc.auto 0
-	printf '%s\n' /out/ /out-debug/ /out-vanilla/ /.ts-lock >>"$dir/.git/info/exclude"
+	printf '%s\n' /out/ /out-debug/ /out-kasan/ /out-vanilla/ /.ts-lock >>"$dir/.git/info/exclude"
 	cp "$REPO/index" "$dir/.git/index"
 	git -C "$dir" update-ref refs/heads/series "$(git -C "$REPO" rev-parse base)"
 	git -C "$dir" tag base

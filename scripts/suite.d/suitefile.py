@@ -282,8 +282,8 @@ class Suite:
         if good and key == "page_size":
             good, what = value in ("4K", "16K", "64K"), '"4K", "16K" or "64K"'
         if good and key == "kernel":
-            good = value in ("patched", "vanilla", "debug") or "/" in value
-            what = '"patched", "vanilla", "debug", or the path of an Image'
+            good = value in ("patched", "vanilla", "debug", "kasan") or "/" in value
+            what = '"patched", "vanilla", "debug", "kasan", or the path of an Image'
         if not good:
             raise node.error(key, "%s is not %s" % (shown(value), what), "write %s" % what)
         return os.path.abspath(os.path.join(os.path.dirname(self.name), value)) if key == "kernel" and "/" in value \
@@ -296,7 +296,7 @@ class Suite:
                              'add exclude = [{ kernel = "vanilla", policy = "%s" }]' % machine["policy"])
         if machine["page_size"] != "4K" and "/" in machine["kernel"]:
             raise node.error("page_size", "an Image has the pages it was built with",
-                             "leave page_size out, or name patched, vanilla or debug as the kernel")
+                             "leave page_size out, or name patched, vanilla, debug or kasan as the kernel")
         if machine["block_size"] % size_of(machine["page_size"]):
             raise node.error("block_size", "blocks of %d bytes are not made of whole pages of %s"
                              % (machine["block_size"], machine["page_size"]),
