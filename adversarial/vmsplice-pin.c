@@ -456,5 +456,4 @@ ADVERSARY(vmsplice_cgroup,
 		"out of tag storage have to be charged to it, not to who wants the tag storage, and nothing may "
 		"stay charged when it is gone.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .save_restore = SETTINGS({ ATTACK_CGROUP_SETTING }),
 	  .needs = NEED_POLICY_CMA);

@@ -84,7 +84,7 @@ struct technique {
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
 	unsigned int strays;	/* is_held() may be wrong for so many pages */
 	unsigned int attackers;	/* so many at once, 0 is 1; they share parameter "hold" */
-	bool cgroup;		/* in a memory cgroup; .save_restore: ATTACK_CGROUP_SETTING */
+	bool cgroup;		/* in a memory cgroup */
 	bool root_file;		/* a->fd is a file of root's that they may read */
 	const char *device;	/* they have been given access to it; NULL: to none */
 	struct {
@@ -95,6 +95,7 @@ struct technique {
 
 #define ATTACK_MAX_ATTACKERS 8
 #define ATTACK_CGROUP_SETTING "/sys/fs/cgroup/cgroup.subtree_control"
+#define ATTACK_LISTS_SETTING "/proc/sys/vm/percpu_pagelist_high_fraction"
 
 /* What is expected of get_user_pages() for a short time, of it for a long time, ... */
 #define MODES_PIN                                                              \
@@ -171,6 +172,9 @@ void attack_run(struct run *r, const struct technique *t);
 				     "unlinkat", "fchmod", "getdents64",       \
 				     "readlinkat", "fcntl"),                   \
 		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
+		/* How many free pages the lists of a CPU may have; and for .cgroup. */ \
+		.save_restore = SETTINGS({ ATTACK_LISTS_SETTING },             \
+					 { ATTACK_CGROUP_SETTING, SETTING_OPTIONAL }), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \
 	};                                                                     \

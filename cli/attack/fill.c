@@ -22,14 +22,14 @@
  * In pages; all are more than the allocator's counters lag behind. At the edge, so much more
  * tag storage than other memory is free, or at least the half of that.
  */
-#define EDGE 768
+#define EDGE 256
 #define EDGE_STEP 32
 
 /*
  * What may still be taken, in bytes. More is kept free than the kernel needs: the OOM
  * killer is quick. It comes for kernel memory, too, which cannot lie in CMA memory, so
  * that what is free there does not help; and vm.watermark_boost_factor adds some MiB to
- * the minimum. But CMA memory is not used before less than its size is free elsewhere, and
+ * the minimum. But CMA memory is not used before less is free elsewhere than of it, and
  * the minimum may be nearly as large, where huge pages have raised it.
  */
 static uint64_t room(struct run *r, const struct memory *m)
@@ -40,8 +40,8 @@ static uint64_t room(struct run *r, const struct memory *m)
 
 	if (least < keep)
 		least = keep;
-	if (keep_other < m->cma_total / 4 * 3)
-		keep_other = m->cma_total / 4 * 3;
+	if (keep_other < m->cma_free / 4 * 3)
+		keep_other = m->cma_free / 4 * 3;
 	if (keep_other > keep - MIB)
 		keep_other = keep - MIB;
 	if (m->free <= least || other <= keep_other)
