@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that is registered with the kernel, with io_uring as fixed buffers or as rings of
- * buffers, as the memory of an AF_XDP socket, or as a DMA buffer made of a memfd, is pinned until that is undone. But
- * such a pin is long-term by declaration, and the kernel moves pages out of CMA, and so out
- * of tag storage, before it grants one. To be shown, not believed.
+ * buffers, as the memory of an AF_XDP socket, or as a DMA buffer made of a memfd, is pinned
+ * until that is undone. But such a pin is long-term by declaration, and the kernel moves pages
+ * out of CMA, and so out of tag storage, before it grants one. To be shown, not believed.
  */
 #include <errno.h>
 #include <fcntl.h>

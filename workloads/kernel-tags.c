@@ -94,7 +94,8 @@ static size_t drain_pipes(struct run *r, struct pipes *pipes)
 
 static void expect_content(struct run *r, struct disk_file *f, const char *when)
 {
-	expect_eq_u64(r, disk_file_wrong(r, f, false), 0, "%s: the file reads as it was written", when);
+	expect_eq_u64(r, disk_file_wrong(r, f, false), 0,
+		      "%s: the file reads as it was written", when);
 }
 
 static void kernel_tags(struct run *r)
@@ -138,7 +139,8 @@ static void kernel_tags(struct run *r)
 		pipes = fill_pipes(r, n);
 		recalled = vmstat_now(r, "cleancache_recall") - recalled;
 		is = summary_now(r);
-		expect_range(r, kernel_reservations(r) - before, n * PIPE_PAGES * 9 / 10, UINT64_MAX,
+		expect_range(r, kernel_reservations(r) - before, n * PIPE_PAGES * 9 / 10,
+			     UINT64_MAX,
 			     "each page that the kernel tagged has storage reserved for it");
 		expect_range(r, is.blocks_reserved, was.blocks_reserved + 1, UINT64_MAX,
 			     "more blocks hold tags");
