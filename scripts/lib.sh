@@ -20,6 +20,9 @@ case $TS_CACHE in
 esac
 export TAGSCOPE_CACHE=$TS_CACHE
 
+# mkfs.ext4, which anybody may run, is where an ordinary user's PATH does not lead.
+PATH=$PATH:/usr/sbin:/sbin
+
 # say MESSAGE...: one line for the user.
 say() { printf '%s: %s\n' "$TS_NAME" "$*" >&2; }
 
