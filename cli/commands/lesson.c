@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tagscope lesson */
-#include <errno.h>
+#include <ctype.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -101,19 +101,12 @@ static bool can_run(const struct lesson_run *run, const struct run_params *param
 		    size_t size)
 {
 	const char *policy = strstr(run->machine, "--policy ");
-	struct state_summary s;
 	enum verdict v;
 	char wanted[32] = "cma";
 
 	if (policy)
 		sscanf(policy, "--policy %31s", wanted);
-	if (!needs_met(params->scenario, &v, why, size) || !have_tag_storage(&s, why, size))
-		return false;
-	if (strcmp(s.policy, wanted)) {
-		snprintf(why, size, "it wants policy %s, this machine has %s", wanted, s.policy);
-		return false;
-	}
-	return true;
+	return needs_met(params->scenario, &v, why, size) && have_policy(wanted, why, size);
 }
 
 static int open_recording(struct taking *t)
@@ -128,7 +121,8 @@ static int open_recording(struct taking *t)
 			       *t->why ? "; live it cannot be: " : "", t->why);
 	if (err)
 		problem(t->cmd, 0, "%s: %s; what comes before it is shown", path, why);
-	if (!facts_recording(t->facts, t->run, t->rec))
+	/* As text each event is shown when it is taken in. */
+	if (!t->plain && !facts_recording(t->facts, t->run, t->rec))
 		return problem(t->cmd, EXIT_NOT_HERE, "out of memory");
 	return EXIT_OK;
 }
@@ -202,19 +196,18 @@ static void section(const char *title, const char *text)
 
 static void place_title(const struct lesson *l, const struct lesson_stop *s, char *buf, size_t size)
 {
-	int n = s->at.step == LESSON_END ? snprintf(buf, size, "At the end") :
-		s->at.step ? snprintf(buf, size, "After step %u", s->at.step) :
-			     snprintf(buf, size, "Before it begins");
+	int n = (int)strlen(place_text(&s->at, buf, size));
 
-	if (l->nr_runs > 1 && n > 0)
+	*buf = (char)toupper((unsigned char)*buf);
+	if (l->nr_runs > 1)
 		snprintf(buf + n, size - (size_t)n, " of run %zu", s->at.run + 1);
 }
 
 /* What the stop points at, in words. */
 static void point(const struct lesson_stop *s, const struct state_summary *now, struct state *st,
-		  const char *was)
+		  const char *was, const char *map)
 {
-	int64_t block = stop_block(s, st, was);
+	int64_t block = stop_block(s, st, was, map);
 	struct state_block b;
 	char value[32];
 	size_t got;
@@ -233,6 +226,7 @@ static void plain_stop(struct taking *t, const struct lesson_stop *s, const stru
 {
 	char title[80], changes[900];
 	uint64_t per, blocks;
+	char *map = facts_map(st, &blocks);
 
 	place_title(t->l, s, title, sizeof(title));
 	printf("\n-- %s --\n", title);
@@ -247,29 +241,23 @@ static void plain_stop(struct taking *t, const struct lesson_stop *s, const stru
 		per = map_per_cell(blocks, 6);
 		printf("The map, a letter is %" PRIu64 " block%s:\n", per, per == 1 ? "" : "s");
 		map_print(st, 0, blocks, per);
-		point(s, ev->state, st, t->was);
+		point(s, ev->state, st, t->was, map);
 	}
 	free(t->was);
-	t->was = facts_map(st, &blocks);
+	t->was = map;
 }
 
-static void plain_event(void *ctx, const struct event *ev, struct state *st)
+static void plain_event(struct taking *t, const struct event *ev, struct state *st)
 {
-	struct taking *t = ctx;
-	const struct lesson_stop *s = &t->l->stop[t->stop];
 	char before[40], value[40];
 	uint64_t blocks;
 
 	if (ev->type == EVENT_START && !t->was)
 		t->was = facts_map(st, &blocks);
-	if (ev->type == EVENT_STEP || ev->type == EVENT_END) {
-		if (t->stop < t->l->nr_stops && s->at.run == t->run &&
-		    (s->at.step == t->steps ||
-		     (s->at.step == LESSON_END && ev->type == EVENT_END))) {
-			plain_stop(t, s, ev, st);
-			t->stop++;
-		}
-	}
+	if (ev->type == EVENT_STEP || ev->type == EVENT_END)
+		while (t->stop < t->l->nr_stops &&
+		       place_is(&t->l->stop[t->stop].at, t->run, t->steps, ev->type == EVENT_END))
+			plain_stop(t, &t->l->stop[t->stop++], ev, st);
 	if (ev->type == EVENT_STEP) {
 		t->steps = ev->number;
 		snprintf(before, sizeof(before), "Step %u. ", ev->number);
@@ -291,14 +279,21 @@ static void plain_event(void *ctx, const struct event *ev, struct state *st)
 	fflush(stdout);
 }
 
+static void take_event(void *ctx, const struct event *ev, struct state *st)
+{
+	struct taking *t = ctx;
+
+	facts_event(t->facts, t->run, ev, st);
+	if (t->plain)
+		plain_event(t, ev, st);
+}
+
 /* Of a live run, in step mode: the machine stands while this looks. */
 static void live_event(void *ctx, const struct event *ev)
 {
 	struct taking *t = ctx;
 
-	facts_event(t->facts, t->run, ev, t->st);
-	if (t->plain)
-		plain_event(t, ev, t->st);
+	take_event(t, ev, t->st);
 }
 
 static void no_wait(void *ctx)
@@ -320,7 +315,7 @@ static int plain_run(struct taking *t)
 	t->steps = 0;
 	t->have_last = false;
 	if (t->rec)
-		return each_event(t->rec, plain_event, t) ? EXIT_OK :
+		return each_event(t->rec, take_event, t) ? EXIT_OK :
 		       problem(t->cmd, EXIT_NOT_HERE, "out of memory");
 	opt.step_mode = true;
 	run_to_end(&opt, live_event, no_wait, t);

@@ -1,44 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What happened in the runs of a lesson, and its answer: see facts.h. */
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/number.h"
 #include "lesson/facts.h"
 #include "output/format.h"
 
 #define CHUNK 4096
 
-struct measure {
-	char *name;
-	double value;
+/* The state at a place that the question asks for. */
+struct then {
+	bool known;
+	struct state_summary state;
 };
 
-struct run_facts {
-	unsigned int steps;		/* that have begun */
-	bool ended;
-	/* The state after each step: before the next, or at the end. */
-	struct after {
-		bool known;
-		struct state_summary state;
-	} *after;
-	size_t room;
-	struct measure *measure;
-	size_t nr_measures;
-};
-
+/* Of the run that the question is about, and of that no more than it asks for. */
 struct facts {
 	const struct lesson *l;
-	struct run_facts run[LESSON_RUNS];
+	unsigned int steps;		/* that have begun */
+	bool ended;
+	struct then from, at;
+	bool have_measure;
+	double measure;
 	char *map;			/* at the question's place, if it asks for it */
 	uint64_t blocks;
 	int64_t block_of;		/* the question's address; -1: not known */
-	bool no_memory;
 };
 
 /* ---- Gathering -------------------------------------------------------------------------- */
@@ -54,21 +44,10 @@ struct facts *facts_new(const struct lesson *l)
 	return f;
 }
 
-static void forget(struct run_facts *r)
-{
-	for (size_t i = 0; i < r->nr_measures; i++)
-		free(r->measure[i].name);
-	free(r->measure);
-	free(r->after);
-	*r = (struct run_facts){ 0 };
-}
-
 void facts_free(struct facts *f)
 {
 	if (!f)
 		return;
-	for (size_t i = 0; i < LESSON_RUNS; i++)
-		forget(&f->run[i]);
 	free(f->map);
 	free(f);
 }
@@ -121,67 +100,61 @@ static int64_t block_of(struct state *st, uint64_t address)
 	return block;
 }
 
-/* Steps up to this one are over. */
-static void over(struct facts *f, size_t run, unsigned int step, const struct event *ev,
-		 struct state *st)
+static void keep(struct then *t, const struct event *ev)
 {
-	struct run_facts *r = &f->run[run];
-	const struct lesson_place *at = &f->l->question.at;
-
-	if (step >= r->room) {
-		size_t room = step + 64;
-		struct after *after = realloc(r->after, room * sizeof(*after));
-
-		if (!after) {
-			f->no_memory = true;
-			return;
-		}
-		r->after = after;
-		memset(after + r->room, 0, (room - r->room) * sizeof(*after));
-		r->room = room;
-	}
-	r->after[step].known = ev->state;
+	t->known = ev->state;
 	if (ev->state)
-		r->after[step].state = *ev->state;
-	if (f->l->question.ask == ASK_ANY_BLOCK && at->run == run &&
-	    (at->step == step || (at->step == LESSON_END && ev->type == EVENT_END))) {
-		free(f->map);
-		f->map = facts_map(st, &f->blocks);
-	}
-	if (f->l->question.ask == ASK_BLOCK_OF && f->block_of < 0)
-		f->block_of = block_of(st, f->l->question.address);
+		t->state = *ev->state;
 }
 
-static void add_measure(struct facts *f, struct run_facts *r, const struct event *ev)
+/* The steps that have begun are over. */
+static void over(struct facts *f, const struct event *ev, struct state *st)
 {
-	struct measure *m = realloc(r->measure, (r->nr_measures + 1) * sizeof(*m));
+	const struct lesson_question *q = &f->l->question;
 
-	f->no_memory |= !m;
-	if (!m)
-		return;
-	r->measure = m;
-	m += r->nr_measures;
-	if (asprintf(&m->name, "%s%s%s", ev->role, *ev->role ? "." : "", ev->text) < 0)
-		f->no_memory = true;
-	else
-		r->nr_measures++;
-	m->value = ev->value;
+	if (q->has_from && f->steps == q->from)
+		keep(&f->from, ev);
+	if (place_is(&q->at, q->at.run, f->steps, ev->type == EVENT_END)) {
+		keep(&f->at, ev);
+		if (q->ask == ASK_ANY_BLOCK) {
+			free(f->map);
+			f->map = facts_map(st, &f->blocks);
+		}
+	}
+	if (q->ask == ASK_BLOCK_OF && f->block_of < 0)
+		f->block_of = block_of(st, q->address);
+}
+
+/* Whether the event is the measure of that name: "role.text", or "text". */
+static bool is_measure(const struct event *ev, const char *name)
+{
+	size_t len = strlen(ev->role);
+
+	if (len && (strncmp(name, ev->role, len) || name[len++] != '.'))
+		return false;
+	return !strcmp(name + len, ev->text);
 }
 
 void facts_event(struct facts *f, size_t run, const struct event *ev, struct state *st)
 {
-	struct run_facts *r = &f->run[run];
+	const struct lesson_question *q = &f->l->question;
 
+	if (run != q->at.run)
+		return;
 	if (ev->type == EVENT_START) {
-		forget(r);
+		f->steps = 0;
+		f->ended = f->from.known = f->at.known = f->have_measure = false;
 	} else if (ev->type == EVENT_STEP) {
-		over(f, run, r->steps, ev, st);
-		r->steps = ev->number;
+		over(f, ev, st);
+		f->steps = ev->number;
 	} else if (ev->type == EVENT_MEASURE) {
-		add_measure(f, r, ev);
+		if (q->ask == ASK_MEASURE && isfinite(ev->value) && is_measure(ev, q->name)) {
+			f->measure = ev->value;
+			f->have_measure = true;
+		}
 	} else if (ev->type == EVENT_END) {
-		over(f, run, r->steps, ev, st);
-		r->ended = true;
+		over(f, ev, st);
+		f->ended = true;
 	}
 }
 
@@ -190,10 +163,12 @@ bool each_event(const struct recording *rec,
 {
 	struct playhead p;
 	struct state *st;
+	bool good;
 
 	playhead_init(&p, rec);
 	st = playhead_state(&p, NULL, NULL);
-	for (size_t i = 0; st && i < rec->nr; i++) {
+	good = st;
+	for (size_t i = 0; good && i < rec->nr; i++) {
 		size_t to = i + 1;
 
 		if (rec->entry[i].type != REC_EVENT)
@@ -208,7 +183,7 @@ bool each_event(const struct recording *rec,
 	}
 	state_close(st);
 	playhead_free(&p);
-	return st;
+	return good;
 }
 
 struct feeding {
@@ -227,88 +202,75 @@ bool facts_recording(struct facts *f, size_t run, const struct recording *rec)
 {
 	struct feeding fd = { f, run };
 
-	return each_event(rec, feed, &fd) && !f->no_memory;
-}
-
-unsigned int facts_steps(const struct facts *f, size_t run)
-{
-	return f->run[run].ended ? f->run[run].steps : 0;
+	return each_event(rec, feed, &fd);
 }
 
 /* ---- What a stop points at -------------------------------------------------------------- */
 
-int64_t stop_block(const struct lesson_stop *stop, struct state *st, const char *was)
+int64_t stop_block(const struct lesson_stop *stop, struct state *st, const char *was,
+		   const char *now)
 {
-	int64_t block = -1;
-	uint64_t n = 0;
-	char *map;
-
 	if (stop->show == SHOW_ADDRESS)
 		return block_of(st, stop->address);
-	if (stop->show != SHOW_STATE && stop->show != SHOW_CHANGES)
+	if ((stop->show != SHOW_STATE && stop->show != SHOW_CHANGES) || !now)
 		return -1;
-	map = facts_map(st, &n);
-	for (uint64_t i = 0; map && i < n && block < 0; i++) {
-		if (stop->show == SHOW_STATE ? map[i] == stop->letter : was && was[i] != map[i])
-			block = (int64_t)i;
-		/* The maps are of one machine, but one may be shorter. */
-		if (was && !was[i])
-			break;
-	}
-	free(map);
-	return block;
+	/* The maps are of one machine, but one may be shorter. */
+	for (size_t i = 0; now[i] && (!was || was[i]); i++)
+		if (stop->show == SHOW_STATE ? now[i] == stop->letter : was && was[i] != now[i])
+			return (int64_t)i;
+	return -1;
 }
 
 /* ---- The answer ------------------------------------------------------------------------- */
 
-static bool counter_after(const struct facts *f, const struct lesson_question *q,
-			  unsigned int step, double *value, char *why, size_t size)
+static bool counter_then(const struct facts *f, const struct then *then, unsigned int step,
+			 double *value, char *why, size_t size)
 {
-	const struct run_facts *r = &f->run[q->at.run];
+	const char *name = f->l->question.name;
 	uint64_t n;
 	ssize_t i;
 
-	if (step == LESSON_END && r->ended)
-		step = r->steps;
-	if (step > r->steps || step >= r->room || !r->after[step].known) {
-		snprintf(why, size, "step %u was not there", step);
+	if (!then->known) {
+		if (step == LESSON_END)
+			snprintf(why, size, "the scenario has not ended yet");
+		else
+			snprintf(why, size, "step %u was not there", step);
 		return false;
 	}
-	i = state_counter_find(&r->after[step].state, q->name);
-	if (i >= 0 && state_counter_get(&r->after[step].state, (size_t)i, &n)) {
+	i = state_counter_find(&then->state, name);
+	if (i >= 0 && state_counter_get(&then->state, (size_t)i, &n)) {
 		*value = (double)n;
 		return true;
 	}
-	snprintf(why, size, "there was no counter %s", q->name);
+	snprintf(why, size, "there was no counter %s", name);
 	return false;
 }
 
-bool answer_value(const struct facts *f, double *value, char *why, size_t size)
+/*
+ * The number that the question asks for, or of which its options say something. false: it is
+ * not known, and why (size bytes) says what lacks.
+ */
+static bool answer_value(const struct facts *f, double *value, char *why, size_t size)
 {
 	const struct lesson_question *q = &f->l->question;
-	const struct run_facts *r = &f->run[q->at.run];
 	double from;
 
 	switch (q->ask) {
 	case ASK_COUNTER:
-		if (!counter_after(f, q, q->at.step, value, why, size))
+		if (!counter_then(f, &f->at, q->at.step, value, why, size))
 			return false;
 		if (q->has_from) {
-			if (!counter_after(f, q, q->from, &from, why, size))
+			if (!counter_then(f, &f->from, q->from, &from, why, size))
 				return false;
 			*value -= from;
 		}
 		return true;
 	case ASK_MEASURE:
-		for (size_t i = r->nr_measures; i > 0; i--) {
-			if (strcmp(r->measure[i - 1].name, q->name))
-				continue;
-			*value = r->measure[i - 1].value;
-			if (isfinite(*value))
-				return true;
-		}
-		snprintf(why, size, "there was no measure %s", q->name);
-		return false;
+		*value = f->measure;
+		if (!f->have_measure)
+			snprintf(why, size, "there %s no measure %s",
+				 f->ended ? "was" : "is still", q->name);
+		return f->have_measure;
 	case ASK_BLOCK_OF:
 		*value = (double)f->block_of;
 		if (f->block_of < 0)
@@ -432,36 +394,46 @@ enum answer answer_check(const struct facts *f, const char *text, char *why, siz
 /* ---- A lesson and its recordings -------------------------------------------------------- */
 
 struct fitting {
-	const struct lesson *l;
+	struct facts *f;
 	size_t run, stop;
 	unsigned int steps;
 	char *was;		/* the map at the stop before */
 	char what[240];		/* that does not fit */
 };
 
+static void fit_stop(struct fitting *fit, const struct lesson_stop *s, struct state *st)
+{
+	char place[80];
+	uint64_t n;
+	char *now = facts_map(st, &n);
+
+	if ((s->show == SHOW_CHANGES || s->show == SHOW_STATE || s->show == SHOW_ADDRESS) &&
+	    stop_block(s, st, fit->was, now) < 0)
+		snprintf(fit->what, sizeof(fit->what),
+			 "%s of run %zu there is no block that it could show",
+			 place_text(&s->at, place, sizeof(place)), fit->run + 1);
+	free(fit->was);
+	fit->was = now;
+}
+
 static void fit(void *ctx, const struct event *ev, struct state *st)
 {
 	struct fitting *fit = ctx;
-	const struct lesson_stop *s = &fit->l->stop[fit->stop];
-	unsigned int over = fit->steps;
+	const struct lesson *l = fit->f->l;
 	uint64_t n;
 
-	if (ev->type == EVENT_START)
+	facts_event(fit->f, fit->run, ev, st);
+	if (ev->type == EVENT_START) {
+		free(fit->was);
 		fit->was = facts_map(st, &n);
+	}
+	if (ev->type != EVENT_STEP && ev->type != EVENT_END)
+		return;
+	while (!*fit->what && fit->stop < l->nr_stops &&
+	       place_is(&l->stop[fit->stop].at, fit->run, fit->steps, ev->type == EVENT_END))
+		fit_stop(fit, &l->stop[fit->stop++], st);
 	if (ev->type == EVENT_STEP)
 		fit->steps = ev->number;
-	if ((ev->type != EVENT_STEP && ev->type != EVENT_END) || *fit->what ||
-	    fit->stop == fit->l->nr_stops || s->at.run != fit->run ||
-	    (s->at.step != over && (s->at.step != LESSON_END || ev->type != EVENT_END)))
-		return;
-	if ((s->show == SHOW_CHANGES || s->show == SHOW_STATE || s->show == SHOW_ADDRESS) &&
-	    stop_block(s, st, fit->was) < 0)
-		snprintf(fit->what, sizeof(fit->what),
-			 "after step %u of run %zu there is no block that it could show", over,
-			 fit->run + 1);
-	free(fit->was);
-	fit->was = facts_map(st, &n);
-	fit->stop++;
 }
 
 bool lesson_fits(const struct lesson *l, const struct recording *const *rec, char *why,
@@ -469,13 +441,13 @@ bool lesson_fits(const struct lesson *l, const struct recording *const *rec, cha
 {
 	struct facts *f = facts_new(l);
 	bool fits = f;
-	char right[40];
+	char right[40], place[80];
 
 	snprintf(why, size, "out of memory");
 	for (size_t run = 0; fits && run < l->nr_runs && run < LESSON_RUNS; run++) {
-		struct fitting fg = { .l = l, .run = run, .stop = lesson_first_stop(l, run) };
+		struct fitting fg = { .f = f, .run = run, .stop = lesson_first_stop(l, run) };
 
-		fits = each_event(rec[run], fit, &fg) && facts_recording(f, run, rec[run]);
+		fits = each_event(rec[run], fit, &fg);
 		free(fg.was);
 		if (!fits)
 			break;
@@ -483,8 +455,9 @@ bool lesson_fits(const struct lesson *l, const struct recording *const *rec, cha
 			snprintf(why, size, "%s", fg.what);
 			fits = false;
 		} else if (fg.stop < l->nr_stops && l->stop[fg.stop].at.run == run) {
-			snprintf(why, size, "step %u of run %zu is not there: it has %u",
-				 l->stop[fg.stop].at.step, run + 1, fg.steps);
+			snprintf(why, size, "a stop %s of run %zu: that is not there, it has %u steps",
+				 place_text(&l->stop[fg.stop].at, place, sizeof(place)), run + 1,
+				 fg.steps);
 			fits = false;
 		}
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is known of the runs of a lesson after each step: from events as they come, of a live
- * run or of a recording. The answer to a lesson's question is computed of it.
+ * What is known of the runs of a lesson: from events as they come, of a live run or of a
+ * recording. The answer to a lesson's question is computed of it.
  */
 #ifndef TAGSCOPE_LESSON_FACTS_H
 #define TAGSCOPE_LESSON_FACTS_H
@@ -31,22 +31,15 @@ bool facts_recording(struct facts *f, size_t run, const struct recording *rec);
 bool each_event(const struct recording *rec,
 		void (*fn)(void *ctx, const struct event *ev, struct state *st), void *ctx);
 
-/* How many steps the run had; 0: it did not run, or did not end. */
-unsigned int facts_steps(const struct facts *f, size_t run);
-
 /*
- * A block that the stop points at, as the map is now in st, -1: there is none, or the stop
- * points at something else. For SHOW_CHANGES was is the map before, see facts_map().
+ * A block that the stop points at, -1: there is none, or the stop points at something else.
+ * was and now are the maps at the stop before, and here, see facts_map().
  */
-int64_t stop_block(const struct lesson_stop *stop, struct state *st, const char *was);
+int64_t stop_block(const struct lesson_stop *stop, struct state *st, const char *was,
+		   const char *now);
 /* Letters of all blocks, *n of them, ended by 0; to be freed. NULL: it cannot be read. */
 char *facts_map(struct state *st, uint64_t *n);
 
-/*
- * The number that the question asks for, or of which its options say something. false: it is
- * not known, and why (size bytes) says what lacks.
- */
-bool answer_value(const struct facts *f, double *value, char *why, size_t size);
 enum answer { ANSWER_RIGHT, ANSWER_WRONG, ANSWER_NONE };
 /*
  * Whether what somebody typed is right. ANSWER_NONE: that is no answer to this question, or

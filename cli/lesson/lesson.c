@@ -26,7 +26,6 @@ struct reader {
 	struct lesson_stop *stop;	/* it is of this stop, or NULL */
 	bool in_question;
 	bool apart;			/* what comes next begins a paragraph */
-	bool keys;			/* keys may still come in this section */
 	int err;
 	char why[300];
 };
@@ -67,10 +66,22 @@ static bool add_text(struct reader *r, const char *line)
 	return true;
 }
 
+/* " of run 2" behind something, or nothing: run 1. */
+static bool take_run(const char *text, size_t *run)
+{
+	unsigned int n = 1;
+	int len = 0;
+
+	if (*text && (sscanf(text, " of run %u%n", &n, &len) != 1 || text[len]))
+		return false;
+	*run = n - 1;
+	return n && n <= LESSON_RUNS;
+}
+
 /* "after step 3", "after the end"; with "of run 2" behind. */
 static bool take_place(const char *text, struct lesson_place *at)
 {
-	unsigned int step = 0, run = 1;
+	unsigned int step = 0;
 	int n = 0;
 
 	*at = (struct lesson_place){ 0 };
@@ -80,13 +91,8 @@ static bool take_place(const char *text, struct lesson_place *at)
 	} else if (sscanf(text, "after step %u%n", &step, &n) != 1) {
 		return false;
 	}
-	text += n;
-	if (*text && (sscanf(text, " of run %u%n", &run, &n) != 1 || text[n]))
-		return false;
-	if (!run || run > LESSON_RUNS || (step > 1000 && step != LESSON_END))
-		return false;
-	*at = (struct lesson_place){ .run = run - 1, .step = step };
-	return true;
+	at->step = step;
+	return take_run(text + n, &at->run) && (step <= 1000 || step == LESSON_END);
 }
 
 static bool is_letter(const char *text)
@@ -126,26 +132,25 @@ static bool take_answer(struct reader *r, const char *value)
 {
 	struct lesson_question *q = &r->l->question;
 	char name[100], letter[3];
-	unsigned int from, to, run = 1;
+	unsigned int from, to;
+	size_t run;
 	int n = 0;
 
 	if (!r->in_question)
 		return fail(r, "'Answer' is for the question");
 	if (sscanf(value, "counter %99s from step %u to step %u%n", name, &from, &to, &n) == 3 &&
-	    (!value[n] || sscanf(value + n, " of run %u", &run) == 1) && from < to && run &&
-	    run <= LESSON_RUNS) {
+	    take_run(value + n, &run) && from < to) {
 		q->ask = ASK_COUNTER;
 		q->has_from = true;
 		q->from = from;
-		q->at = (struct lesson_place){ .run = run - 1, .step = to };
+		q->at = (struct lesson_place){ .run = run, .step = to };
 	} else if (sscanf(value, "counter %99s %n", name, &n) == 1 && n &&
 		   take_place(value + n, &q->at)) {
 		q->ask = ASK_COUNTER;
 	} else if (sscanf(value, "measure %99s%n", name, &n) == 1 &&
-		   (!value[n] || sscanf(value + n, " of run %u", &run) == 1) && run &&
-		   run <= LESSON_RUNS) {
+		   take_run(value + n, &run)) {
 		q->ask = ASK_MEASURE;
-		q->at.run = run - 1;
+		q->at.run = run;
 	} else if (!strncmp(value, "block of ", 9) && parse_u64(value + 9, false, &q->address)) {
 		q->ask = ASK_BLOCK_OF;
 		return true;
@@ -254,7 +259,6 @@ static bool begin_section(struct reader *r, char *title)
 
 	r->stop = NULL;
 	r->in_question = false;
-	r->keys = true;
 	r->apart = false;
 	if (!strncmp(title, "After ", 6)) {
 		*title = 'a';
@@ -444,6 +448,22 @@ void lesson_free(struct lesson *l)
 	free(l->next);
 	free(l->instructor);
 	free(l);
+}
+
+bool place_is(const struct lesson_place *at, size_t run, unsigned int steps, bool end)
+{
+	return at->run == run && (at->step == steps || (end && at->step == LESSON_END));
+}
+
+const char *place_text(const struct lesson_place *at, char *buf, size_t size)
+{
+	if (at->step == LESSON_END)
+		snprintf(buf, size, "at the end");
+	else if (at->step)
+		snprintf(buf, size, "after step %u", at->step);
+	else
+		snprintf(buf, size, "before it begins");
+	return buf;
 }
 
 size_t lesson_first_stop(const struct lesson *l, size_t run)

@@ -91,7 +91,12 @@ int lesson_parse(const char *name, const char *text, size_t len, struct lesson *
 int lesson_read(const char *path, struct lesson **out, char *why, size_t size);
 void lesson_free(struct lesson *l);
 
-/* The stops of a run: the first, and how many follow; they lie together. */
+/* Whether so many steps of the run, which may be at its end, are at the place. */
+bool place_is(const struct lesson_place *at, size_t run, unsigned int steps, bool end);
+/* "after step 3", "before it begins", "at the end"; in buf. */
+const char *place_text(const struct lesson_place *at, char *buf, size_t size);
+
+/* The first stop of a run, .nr_stops if there is none from there on; they lie together. */
 size_t lesson_first_stop(const struct lesson *l, size_t run);
 
 /*

@@ -239,7 +239,7 @@ static bool settings_there(const struct setting *s, char *why, size_t size)
 	return true;
 }
 
-static bool have_policy(const char *policy, char *why, size_t size)
+bool have_policy(const char *policy, char *why, size_t size)
 {
 	struct state_summary s;
 

@@ -12,6 +12,8 @@
 
 /* A kernel with the series, its policy not off; *s is its summary. Needs root. */
 bool have_tag_storage(struct state_summary *s, char *why, size_t size);
+/* The same, and the policy is this one. */
+bool have_policy(const char *policy, char *why, size_t size);
 /* Sets tags and looks for them where the device tree says they are. Needs root. */
 bool have_dram_tags(char *why, size_t size);
 bool have_swap(bool zram, char *why, size_t size);

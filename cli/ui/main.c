@@ -627,6 +627,10 @@ static void on_key(struct ui *ui, int key)
 		tutor_move(ui, action == ACT_STEP_ON ? 1 : -1);
 		return;
 	}
+	if (ui->lesson && (action == ACT_STEP_MODE || action == ACT_START)) {
+		ui_say(ui, "the lesson says where it waits: SPACE goes on");
+		return;
+	}
 	if (ui->replay && action >= ACT_PAUSE && action <= ACT_STEP_ON) {
 		replay_act(ui, action);
 		return;
@@ -734,16 +738,16 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 			if (ui->lesson)
 				tutor_event(ui);
 		}
-		if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED && ui->lesson) {
+		if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED) {
 			ui->quit_asked = false;
-			tutor_event(ui);
 			due = 0;
-		} else if (phase == SESSION_RUNNING && ui->session->phase == SESSION_ENDED) {
-			ui->message[0] = '\0';
-			ui->quit_asked = false;
-			ui_open(ui, VIEW_RUN);
-			memset(&ui->list[VIEW_RUN], 0, sizeof(ui->list[VIEW_RUN]));
-			due = 0;
+			if (ui->lesson) {
+				tutor_event(ui);
+			} else {
+				ui->message[0] = '\0';
+				ui_open(ui, VIEW_RUN);
+				memset(&ui->list[VIEW_RUN], 0, sizeof(ui->list[VIEW_RUN]));
+			}
 		}
 	}
 	return stopped;
@@ -791,9 +795,7 @@ static void close_sessions(struct ui *ui, const char *reason)
 		left += ui->sessions[i].phase == SESSION_READY;
 		session_leave(&ui->sessions[i]);
 	}
-	if (ui->replay)
-		return;
-	if (ui->lesson)
+	if (ui->replay || ui->lesson)
 		return;
 	if (left && ui->nr_sessions == 1)
 		fprintf(stderr, "tagscope: the scenario was not begun\n");

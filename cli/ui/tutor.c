@@ -46,6 +46,7 @@ static void arrive(struct ui *ui, size_t stop)
 	struct state_summary now;
 	int64_t block;
 	uint64_t n;
+	char *map = facts_map(ui->model.st, &n);
 
 	ui->tutor.at = TUTOR_STOP;
 	ui->tutor.stop = stop;
@@ -64,14 +65,14 @@ static void arrive(struct ui *ui, size_t stop)
 		ui_open(ui, VIEW_LOG);
 		break;
 	default:
-		block = ui->model.st ? stop_block(s, ui->model.st, ui->tutor.was) : -1;
+		block = stop_block(s, ui->model.st, ui->tutor.was, map);
 		ui_open(ui, VIEW_MAP);
 		if (block >= 0)
 			ui_go_to_block(ui, (uint64_t)block);
 	}
 	ui->moved = true;
 	free(ui->tutor.was);
-	ui->tutor.was = facts_map(ui->model.st, &n);
+	ui->tutor.was = map;
 }
 
 /* Its state, in a replay; -1: it is not there. */
@@ -85,6 +86,8 @@ static void go_to_stop(struct ui *ui, size_t stop)
 	const struct lesson_stop *s = &ui->lesson->l->stop[stop];
 
 	if (!ui->replay) {
+		/* What changes from here on is to be seen there. */
+		map_mark(&ui->model.map);
 		ui->tutor.wanted = stop;
 		if (ui->session->phase == SESSION_READY)
 			session_start(ui->session);
@@ -160,8 +163,6 @@ void tutor_move(struct ui *ui, int by)
 		if (t->at != TUTOR_QUESTION)
 			tutor_next(ui);
 	} else if (t->at == TUTOR_QUESTION) {
-		t->at = TUTOR_STOP;
-		t->stop = stops_end(ui);
 		go_to_stop(ui, stops_end(ui) - 1);
 	} else if (t->at == TUTOR_BEFORE || t->stop == first) {
 		t->at = TUTOR_BEFORE;
@@ -230,20 +231,14 @@ const char *tutor_title(const struct ui *ui, char *buf, size_t size)
 {
 	const struct lesson *l = ui->lesson->l;
 	const struct tutor *t = &ui->tutor;
-	unsigned int step;
+	char place[40];
 
 	if (t->wanted != SIZE_MAX) {
 		snprintf(buf, size, "%s, step %u is running", l->title, ui->session->step);
 	} else if (t->at == TUTOR_STOP) {
-		step = l->stop[t->stop].at.step;
-		if (step == LESSON_END)
-			snprintf(buf, size, "at the end (%zu of %zu)", t->stop + 1, l->nr_stops);
-		else if (step)
-			snprintf(buf, size, "after step %u (%zu of %zu)", step, t->stop + 1,
-				 l->nr_stops);
-		else
-			snprintf(buf, size, "before it begins (%zu of %zu)", t->stop + 1,
-				 l->nr_stops);
+		snprintf(buf, size, "%s (%zu of %zu)",
+			 place_text(&l->stop[t->stop].at, place, sizeof(place)), t->stop + 1,
+			 l->nr_stops);
 	} else {
 		snprintf(buf, size, "%s", t->at == TUTOR_QUESTION ? "question" : l->title);
 	}
