@@ -19,7 +19,6 @@
 
 static char *arguments[ARGUMENTS + 1];
 static char paths[MAX_EXECS][STALL_PATH_MAX];
-static size_t held;
 
 /* Returns when the file system is aborted. */
 static void *exec_file(void *arg)
@@ -51,6 +50,7 @@ static void place(struct run *r, struct attacker *a)
 	char *text = calloc(1, ARGUMENT_SIZE);
 	struct fill f;
 	uint64_t before;
+	size_t held = 0;
 
 	if (!text)
 		bail(r, "out of memory");

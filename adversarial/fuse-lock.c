@@ -18,7 +18,6 @@
 #define MMAP_AT (STALL_FILE_SIZE / 4 * 3)
 
 static int fd;
-static size_t locked;
 
 static void *read_it(void *arg)
 {
@@ -48,6 +47,7 @@ static void place(struct run *r, struct attacker *a)
 	size_t step = STALL_READ_AHEAD * page_size(), max;
 	struct fill f;
 	uint64_t before;
+	size_t locked = 0;
 
 	max = (size_t)stall_fs_max_requests(r) * STALL_READ_AHEAD;
 	stall_fs_mount(r);
@@ -61,10 +61,7 @@ static void place(struct run *r, struct attacker *a)
 		int err = posix_fadvise(fd, at, (off_t)step, POSIX_FADV_WILLNEED);
 
 		fill_more(r, &f);
-		if (err) {
-			errno = err;
-			bail_errno(r, "posix_fadvise");
-		}
+		bail_if_error(r, -err, "posix_fadvise");
 	}
 	stall_fs_start(r, read_it, NULL);
 	stall_fs_start(r, map_it, NULL);

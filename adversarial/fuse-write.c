@@ -15,7 +15,6 @@
 
 static int fds[MAX_WRITES];
 static char *data;
-static size_t held;
 
 static void *write_it(void *arg)
 {
@@ -30,6 +29,7 @@ static void place(struct run *r, struct attacker *a)
 {
 	struct fill f;
 	uint64_t before;
+	size_t held = 0;
 
 	stall_fs_mount(r);
 	for (unsigned int i = 0; i < MAX_WRITES; i++)

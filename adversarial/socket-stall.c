@@ -32,12 +32,14 @@ static int add_socket(struct run *r, int fd)
 
 /*
  * A connection of the address's family from here to a port that is bound there; returns the end
- * that does not block. listener: a new socket.
+ * that does not block.
  */
-static int connect_to(struct run *r, int listener, struct sockaddr *addr, socklen_t len)
+static int connect_to(struct run *r, struct sockaddr *addr, socklen_t len)
 {
-	int fd;
+	int listener = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
 
+	if (listener < 0 && errno == EAFNOSUPPORT)
+		skip(r, "this kernel has no such sockets: family %d", addr->sa_family);
 	if (listener < 0 || bind(listener, addr, len) || listen(listener, 1) ||
 	    getsockname(listener, addr, &len))
 		bail_errno(r, "a socket to listen on");
@@ -57,8 +59,7 @@ static int connect_to_self(struct run *r)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 
-	return connect_to(r, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
-			  (struct sockaddr *)&to, sizeof(to));
+	return connect_to(r, (struct sockaddr *)&to, sizeof(to));
 }
 
 /* As from a virtual machine to its host, but with both ends here. */
@@ -67,11 +68,8 @@ static int connect_by_vsock(struct run *r)
 	struct sockaddr_vm to = {
 		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_LOCAL, .svm_port = VMADDR_PORT_ANY,
 	};
-	int listener = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (listener < 0 && errno == EAFNOSUPPORT)
-		skip(r, "this kernel has no vsock (CONFIG_VSOCKETS)");
-	return connect_to(r, listener, (struct sockaddr *)&to, sizeof(to));
+	return connect_to(r, (struct sockaddr *)&to, sizeof(to));
 }
 
 /* ---- Page cache ------------------------------------------------------------------ */

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,27 +26,10 @@
 /* What the kernel does for others meanwhile: attempts to move a page, or faults. */
 #define NOISE 20
 
-/* A counter of /proc/vmstat. */
-static uint64_t vmstat(struct run *r, const char *name)
-{
-	uint64_t value = UINT64_MAX;
-	char word[64];
-	FILE *f = fopen("/proc/vmstat", "re");
-
-	if (!f)
-		bail_errno(r, "/proc/vmstat");
-	while (fscanf(f, "%63s %" SCNu64, word, &value) == 2 && strcmp(word, name))
-		value = UINT64_MAX;
-	fclose(f);
-	if (value == UINT64_MAX)
-		bail(r, "/proc/vmstat has no %s", name);
-	return value;
-}
-
 /* Attempts to move a page, successful or not. */
 static uint64_t moves(struct run *r)
 {
-	return vmstat(r, "pgmigrate_success") + vmstat(r, "pgmigrate_fail");
+	return vmstat_now(r, "pgmigrate_success") + vmstat_now(r, "pgmigrate_fail");
 }
 
 /* ---- A page of a file that lies in tag storage ------------------------------------------ */
@@ -300,14 +282,14 @@ static void huge_pages(struct run *r, size_t n)
 	q = (char *)(((uintptr_t)p + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1));
 	if (madvise(q, size, MADV_HUGEPAGE))
 		bail_errno(r, "MADV_HUGEPAGE");
-	stalls = vmstat(r, "compact_stall");
-	successes = vmstat(r, "compact_success");
-	allocs = vmstat(r, "thp_fault_alloc");
+	stalls = vmstat_now(r, "compact_stall");
+	successes = vmstat_now(r, "compact_success");
+	allocs = vmstat_now(r, "thp_fault_alloc");
 	for (size_t i = 0; i < n; i++)
 		q[i * HUGE_SIZE] = 1;
-	stalls = vmstat(r, "compact_stall") - stalls;
-	successes = vmstat(r, "compact_success") - successes;
-	allocs = vmstat(r, "thp_fault_alloc") - allocs;
+	stalls = vmstat_now(r, "compact_stall") - stalls;
+	successes = vmstat_now(r, "compact_success") - successes;
+	allocs = vmstat_now(r, "thp_fault_alloc") - allocs;
 	measure(r, "direct_compactions", "1", (double)stalls);
 	measure(r, "direct_compactions_successful", "1", (double)successes);
 	measure(r, "huge_pages", "1", (double)allocs);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* workloads/cleancache.c: tag storage that holds copies of page cache. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,27 +9,9 @@
 
 #include "scenario/area.h"
 #include "scenario/disk.h"
+#include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
-
-/* The kernel leaves a page alone so long after it was taken for tags. */
-#define REFILL_MS 1100
-
-/* What the kernel has counted since the last look. */
-struct counts {
-	uint64_t store, hit, miss, recall, invalidate;
-};
-
-static struct counts counts_now(struct run *r)
-{
-	return (struct counts){
-		.store = vmstat_now(r, "cleancache_store"),
-		.hit = vmstat_now(r, "cleancache_hit"),
-		.miss = vmstat_now(r, "cleancache_miss"),
-		.recall = vmstat_now(r, "cleancache_recall"),
-		.invalidate = vmstat_now(r, "cleancache_invalidate"),
-	};
-}
 
 static size_t blocks_cached(struct run *r)
 {
@@ -52,20 +33,14 @@ static void expect_content(struct run *r, struct disk_file *f, const char *when)
 /* All of the file is copied to tag storage, and nothing of it is in memory else. */
 static void fill(struct run *r, struct disk_file *f, const char *when)
 {
-	uint64_t stored = vmstat_now(r, "cleancache_store");
-
-	if (disk_file_reclaim(r, f) < f->n)
-		bail(r, "the file could not be reclaimed, %s", when);
-	stored = vmstat_now(r, "cleancache_store") - stored;
 	/* Others are reclaimed, too, and replace or precede some. */
-	expect_range(r, stored, f->n * 9 / 10, UINT64_MAX,
+	expect_range(r, disk_file_store(r, f, when), f->n * 9 / 10, UINT64_MAX,
 		     "%s: what was reclaimed was copied", when);
 }
 
 static void fill_and_hit(struct run *r, struct disk_file *f)
 {
-	struct counts was, is;
-	uint64_t reads;
+	uint64_t reads, hits;
 
 	step(r,
 	     "A file of %zu pages is read, and then reclaimed. Copies of its pages go to tag storage that has no tags to hold.",
@@ -74,14 +49,14 @@ static void fill_and_hit(struct run *r, struct disk_file *f)
 	expect_range(r, blocks_cached(r), 1, UINT64_MAX, "blocks of tag storage hold copies");
 
 	step(r, "It is read again. Nothing comes from the disk, but copies back from tag storage.");
-	was = counts_now(r);
+	hits = vmstat_now(r, "cleancache_hit");
 	reads = disk_reads(r);
 	expect_eq_u64(r, disk_file_wrong(r, f, false), 0, "read again: it is what was written");
 	reads = disk_reads(r) - reads;
-	is = counts_now(r);
-	expect_range(r, is.hit - was.hit, f->n * 9 / 10, UINT64_MAX, "read again: there were copies");
+	hits = vmstat_now(r, "cleancache_hit") - hits;
+	expect_range(r, hits, f->n * 9 / 10, UINT64_MAX, "read again: there were copies");
 	expect_range(r, reads, 0, f->n / 10, "read again: the disk was not asked for them");
-	measure(r, "hits", "pages", (double)(is.hit - was.hit));
+	measure(r, "hits", "pages", (double)hits);
 	measure(r, "disk_reads", "1", (double)reads);
 }
 
@@ -223,7 +198,7 @@ static void changes(struct run *r, size_t n)
 		fill(r, f, list[i].name);
 		list[i].make(r, f, buf);
 		expect_content(r, f, list[i].name);
-		disk_file_reclaim(r, f);
+		disk_file_drop(r, f);
 		expect_content(r, f, list[i].name);
 		disk_file_free(r, f);
 	}
@@ -245,15 +220,14 @@ static void gone(struct run *r, size_t n)
 {
 	struct disk_file *f = disk_file_new(r, "first", n);
 	ino_t was = inode_of(r, f);
-	struct counts before, after;
+	uint64_t before;
 
 	step(r,
 	     "The file is removed, and another takes its inode. Copies of the first are gone with it.");
 	fill(r, f, "to be removed");
-	before = counts_now(r);
+	before = vmstat_now(r, "cleancache_invalidate");
 	disk_file_free(r, f);
-	after = counts_now(r);
-	expect_range(r, after.invalidate - before.invalidate, n * 9 / 10, UINT64_MAX,
+	expect_range(r, vmstat_now(r, "cleancache_invalidate") - before, n * 9 / 10, UINT64_MAX,
 		     "removed: its copies are dropped");
 	f = disk_file_new(r, "second", n);
 	if (inode_of(r, f) != was)
@@ -266,19 +240,18 @@ static void gone(struct run *r, size_t n)
 	if (kernel_write(r, "/proc/sys/vm/drop_caches", "1"))
 		bail_errno(r, "drop_caches");
 	expect_eq_u64(r, blocks_cached(r), 0, "dropped: no block of tag storage holds a copy");
-	before = counts_now(r);
+	before = vmstat_now(r, "cleancache_hit");
 	expect_content(r, f, "dropped");
-	after = counts_now(r);
-	expect_range(r, after.hit - before.hit, 0, n / 10, "dropped: there were no copies to read");
+	expect_range(r, vmstat_now(r, "cleancache_hit") - before, 0, n / 10,
+		     "dropped: there were no copies to read");
 
 	step(r, "The file system is unmounted and mounted again.");
 	fill(r, f, "to be unmounted");
 	close(f->fd);
 	close(f->direct);
-	before = counts_now(r);
+	before = vmstat_now(r, "cleancache_invalidate");
 	disk_umount(r);
-	after = counts_now(r);
-	expect_range(r, after.invalidate - before.invalidate, n * 9 / 10, UINT64_MAX,
+	expect_range(r, vmstat_now(r, "cleancache_invalidate") - before, n * 9 / 10, UINT64_MAX,
 		     "unmounted: its copies are dropped");
 	disk_mount(r);
 	f->fd = open(f->path, O_RDWR | O_CLOEXEC);

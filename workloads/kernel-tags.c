@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* workloads/kernel-tags.c: memory of the kernel has tags, and page cache uses their storage. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "scenario/disk.h"
+#include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
 /* Pages that a pipe holds unless it is asked for more. */
 #define PIPE_PAGES 16
-
-/* The kernel leaves a page alone so long after it was taken for tags. */
-#define REFILL_MS 1100
 
 struct pipes {
 	int (*fd)[2];
@@ -105,7 +101,7 @@ static void kernel_tags(struct run *r)
 	struct state_summary was, is;
 	struct disk_file *f;
 	struct pipes pipes;
-	uint64_t before, recalled, hits, stored;
+	uint64_t before, recalled, hits;
 
 	if (setrlimit(RLIMIT_NOFILE, &lim))
 		bail_errno(r, "setrlimit");
@@ -125,11 +121,8 @@ static void kernel_tags(struct run *r)
 	expect_range(r, was.blocks_available, 1, UINT64_MAX,
 		     "the kernel's tags leave some tag storage to be used");
 	for (size_t i = 0; i < rounds; i++) {
-		stored = vmstat_now(r, "cleancache_store");
-		if (disk_file_reclaim(r, f) < f->n)
-			bail(r, "the file could not be reclaimed");
-		stored = vmstat_now(r, "cleancache_store") - stored;
-		expect_range(r, stored, 1, UINT64_MAX, "copies of the file are stored");
+		expect_range(r, disk_file_store(r, f, "before the pipes"), 1, UINT64_MAX,
+			     "copies of the file are stored");
 
 		step(r,
 		     "Pipes are filled: the kernel allocates pages for what they hold, and tags them. What lies in the storage of these tags has to go at once.");

@@ -306,20 +306,10 @@ static uint64_t sum(const uint64_t *v)
 	return n;
 }
 
-/* /proc/vmstat: pages that were migrated, for whatever reason. */
+/* Pages that were migrated, for whatever reason. */
 static uint64_t migrated_so_far(struct run *r)
 {
-	FILE *f = fopen("/proc/vmstat", "re");
-	char line[128];
-	uint64_t n = 0;
-
-	if (!f)
-		bail_errno(r, "/proc/vmstat");
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, "pgmigrate_success ", 18))
-			n = strtoull(line + 18, NULL, 10);
-	fclose(f);
-	return n;
+	return vmstat_now(r, "pgmigrate_success");
 }
 
 static void raced(struct run *r, size_t n, unsigned int seconds, unsigned int movers)

@@ -702,8 +702,8 @@ void attack_run(struct run *r, const struct technique *t)
 	 * The lists of the CPUs as short as they can be: the longer they are, the more memory
 	 * is neither counted as free nor used, and the less sure is what is served next.
 	 */
-	if (kernel_write(r, ATTACK_LISTS_SETTING, "1000000"))
-		bail_errno(r, ATTACK_LISTS_SETTING);
+	if (kernel_write(r, FREE_LISTS, "1000000"))
+		bail_errno(r, FREE_LISTS);
 	step(r, "For comparison, a victim takes tagged memory in all ways there are while nobody attacks it.");
 	run_baseline(r);
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {

@@ -15,6 +15,7 @@
 #include "attack/bystander.h"
 #include "attack/fill.h"
 #include "attack/victim.h"
+#include "scenario/page.h"
 #include "scenario/scenario.h"
 
 /* Modes of the kernel: parameter "mitigations". */
@@ -95,7 +96,6 @@ struct technique {
 
 #define ATTACK_MAX_ATTACKERS 8
 #define ATTACK_CGROUP_SETTING "/sys/fs/cgroup/cgroup.subtree_control"
-#define ATTACK_LISTS_SETTING "/proc/sys/vm/percpu_pagelist_high_fraction"
 
 /* What is expected of get_user_pages() for a short time, of it for a long time, ... */
 #define MODES_PIN                                                              \
@@ -173,7 +173,7 @@ void attack_run(struct run *r, const struct technique *t);
 				     "readlinkat", "fcntl"),                   \
 		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
 		/* How many free pages the lists of a CPU may have; and for .cgroup. */ \
-		.save_restore = SETTINGS({ ATTACK_LISTS_SETTING },             \
+		.save_restore = SETTINGS(FREE_LIST_SETTINGS,                   \
 					 { ATTACK_CGROUP_SETTING, SETTING_OPTIONAL }), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \

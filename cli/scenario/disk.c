@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #include "scenario/disk.h"
+#include "scenario/memory.h"
+#include "scenario/swap.h"
+#include "scenario/thread.h"
 
 #define SERIAL "tagscope-ext4"
 
@@ -84,25 +87,6 @@ uint64_t disk_reads(struct run *r)
 	return reads;
 }
 
-uint64_t vmstat_now(struct run *r, const char *name)
-{
-	FILE *f = fopen("/proc/vmstat", "re");
-	uint64_t value, found = 0;
-	bool there = false;
-	char word[64];
-
-	if (!f)
-		bail_errno(r, "/proc/vmstat");
-	while (!there && fscanf(f, "%63s %" SCNu64, word, &value) == 2) {
-		there = !strcmp(word, name);
-		found = value;
-	}
-	fclose(f);
-	if (!there)
-		bail(r, "/proc/vmstat has no %s", name);
-	return found;
-}
-
 static void *page_buffer(struct run *r)
 {
 	void *p;
@@ -132,6 +116,9 @@ struct disk_file *disk_file_new(struct run *r, const char *name, size_t n)
 	if (!f->ids)
 		bail(r, "out of memory");
 	snprintf(f->path, sizeof(f->path), DISK_DIR "/%s", name);
+	/* A run that was ended may have left it. */
+	if (unlink(f->path) && errno != ENOENT)
+		bail_errno(r, "unlink of %s", f->path);
 	f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	f->direct = open(f->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (f->fd < 0 || f->direct < 0)
@@ -188,67 +175,49 @@ size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct)
 	return wrong;
 }
 
-static void *map_file(struct run *r, struct disk_file *f)
+/* Have all of it reclaimed, after it has been read and is clean; how many pages were. */
+static size_t reclaim_all(struct run *r, struct disk_file *f)
 {
-	void *p = mmap(NULL, f->n * page_size(), PROT_READ, MAP_SHARED, f->fd, 0);
+	size_t len = f->n * page_size(), left = f->n;
+	char *p = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
+	cpu_set_t was;
 
 	if (p == MAP_FAILED)
 		bail_errno(r, "mmap of %s", f->path);
-	return p;
-}
-
-static size_t resident(struct run *r, void *p, size_t n)
-{
-	unsigned char *vec = malloc(n);
-	size_t present = 0;
-
-	if (!vec)
-		bail(r, "out of memory");
-	if (mincore(p, n * page_size(), vec))
-		bail_errno(r, "mincore");
-	for (size_t i = 0; i < n; i++)
-		present += vec[i] & 1;
-	free(vec);
-	return present;
-}
-
-size_t disk_file_cached(struct run *r, struct disk_file *f)
-{
-	void *p = map_file(r, f);
-	size_t n = resident(r, p, f->n);
-
-	munmap(p, f->n * page_size());
-	return n;
-}
-
-size_t disk_file_reclaim(struct run *r, struct disk_file *f)
-{
-	volatile const char *p = map_file(r, f);
-	size_t left = f->n;
-	cpu_set_t was, one;
-
 	/* A page that waits in the batch of another CPU to be put on the LRU is left alone. */
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	if (sched_getaffinity(0, sizeof(was), &was) || sched_setaffinity(0, sizeof(one), &one))
-		bail_errno(r, "sched_setaffinity");
+	if (sched_getaffinity(0, sizeof(was), &was))
+		bail_errno(r, "sched_getaffinity");
+	thread_run_on(r, (unsigned int)sched_getcpu());
 
 	if (fsync(f->fd))
 		bail_errno(r, "fsync of %s", f->path);
+	for (size_t i = 0; i < f->n; i++)
+		(void)((volatile const char *)p)[i * page_size()];
 	for (int tries = 0; left && tries < 10; tries++) {
-		for (size_t i = 0; i < f->n; i++)
-			if (!tries)
-				(void)p[i * page_size()];
 		if (tries == 1 && kernel_write(r, "/proc/sys/vm/compact_memory", "1"))
 			bail_errno(r, "compact_memory");
 		if (tries)
 			sleep_ms(10);
-		if (madvise((void *)p, f->n * page_size(), MADV_PAGEOUT))
+		if (madvise(p, len, MADV_PAGEOUT))
 			bail_errno(r, "MADV_PAGEOUT");
-		left = resident(r, (void *)p, f->n);
+		left = pages_in_memory(r, p, f->n);
 	}
-	munmap((void *)p, f->n * page_size());
+	munmap(p, len);
 	if (sched_setaffinity(0, sizeof(was), &was))
 		bail_errno(r, "sched_setaffinity");
 	return f->n - left;
+}
+
+uint64_t disk_file_store(struct run *r, struct disk_file *f, const char *when)
+{
+	uint64_t stored = vmstat_now(r, "cleancache_store");
+
+	if (reclaim_all(r, f) < f->n)
+		bail(r, "the file could not be reclaimed, %s", when);
+	return vmstat_now(r, "cleancache_store") - stored;
+}
+
+void disk_file_drop(struct run *r, struct disk_file *f)
+{
+	reclaim_all(r, f);
 }

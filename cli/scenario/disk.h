@@ -35,12 +35,14 @@ void disk_file_free(struct run *r, struct disk_file *f);
 void disk_file_change(struct disk_file *f, size_t i, void *buf);
 /* Pages whose content is another than it should be, read from the page cache or not. */
 size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct);
-/* Have all of it reclaimed, after it has been read and is clean; how many pages were. */
-size_t disk_file_reclaim(struct run *r, struct disk_file *f);
-/* Pages of it in the page cache. */
-size_t disk_file_cached(struct run *r, struct disk_file *f);
-
-/* A counter of /proc/vmstat. */
-uint64_t vmstat_now(struct run *r, const char *name);
+/*
+ * Have all of it reclaimed, after it has been read and is clean, so that policy cleancache
+ * stores it; returns how many copies were stored meanwhile, others' among them.
+ */
+uint64_t disk_file_store(struct run *r, struct disk_file *f, const char *when);
+/* The same of what can be reclaimed. */
+void disk_file_drop(struct run *r, struct disk_file *f);
+/* So long the kernel keeps no copies in a page that was taken for tags. */
+#define REFILL_MS 1100
 
 #endif

@@ -315,3 +315,22 @@ void unpin_pages(struct pins *p)
 	}
 	free(p);
 }
+
+uint64_t vmstat_now(struct run *r, const char *name)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	uint64_t value, found = 0;
+	bool there = false;
+	char word[64];
+
+	if (!f)
+		bail_errno(r, "/proc/vmstat");
+	while (!there && fscanf(f, "%63s %" SCNu64, word, &value) == 2) {
+		there = !strcmp(word, name);
+		found = value;
+	}
+	fclose(f);
+	if (!there)
+		bail(r, "/proc/vmstat has no %s", name);
+	return found;
+}

@@ -67,4 +67,7 @@ struct pins;
 struct pins *pin_pages(struct run *r, char *const *pages, size_t n);
 void unpin_pages(struct pins *p);
 
+/* A counter of /proc/vmstat. */
+uint64_t vmstat_now(struct run *r, const char *name);
+
 #endif

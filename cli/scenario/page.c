@@ -297,23 +297,21 @@ bool reserved_pages_wait(struct run *r, uint64_t want)
 	return false;
 }
 
-#define HIGH_FRACTION "/proc/sys/vm/percpu_pagelist_high_fraction"
-
 /* Nothing drains these lists on demand: shorten them, and have each CPU look at its own. */
 void drain_free_lists(struct run *r)
 {
 	unsigned int was = 0;
-	FILE *f = fopen(HIGH_FRACTION, "re");
+	FILE *f = fopen(FREE_LISTS, "re");
 
 	if (!f || fscanf(f, "%u", &was) != 1)
-		bail_errno(r, HIGH_FRACTION);
+		bail_errno(r, FREE_LISTS);
 	fclose(f);
 	drain_lru(r);
-	if (kernel_write(r, HIGH_FRACTION, "100000"))
-		bail_errno(r, HIGH_FRACTION);
+	if (kernel_write(r, FREE_LISTS, "100000"))
+		bail_errno(r, FREE_LISTS);
 	for (unsigned int i = 0; i < 64; i++)
 		if (kernel_write(r, "/proc/sys/vm/stat_refresh", "1"))
 			bail_errno(r, "/proc/sys/vm/stat_refresh");
-	if (kernel_write(r, HIGH_FRACTION, "%u", was))
-		bail_errno(r, HIGH_FRACTION);
+	if (kernel_write(r, FREE_LISTS, "%u", was))
+		bail_errno(r, FREE_LISTS);
 }

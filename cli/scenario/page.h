@@ -71,7 +71,8 @@ bool reserved_pages_wait(struct run *r, uint64_t want);
  * others find them, and where they are joined with their neighbours. Root only. Whoever
  * calls it declares FREE_LIST_SETTINGS in SETTINGS(...).
  */
-#define FREE_LIST_SETTINGS { "/proc/sys/vm/percpu_pagelist_high_fraction", 0 }
+#define FREE_LISTS "/proc/sys/vm/percpu_pagelist_high_fraction"
+#define FREE_LIST_SETTINGS { FREE_LISTS, 0 }
 void drain_free_lists(struct run *r);
 
 #endif

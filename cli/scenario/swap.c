@@ -11,8 +11,7 @@
 #include "scenario/run_private.h"
 #include "scenario/swap.h"
 
-/* Of n pages, those in memory; of a shared mapping also those that the caller does not map. */
-static size_t pages_in_memory(struct run *r, void *p, size_t n)
+size_t pages_in_memory(struct run *r, void *p, size_t n)
 {
 	unsigned char *in = malloc(n);
 	size_t sum = 0;

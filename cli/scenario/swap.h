@@ -15,6 +15,9 @@
  */
 bool swap_out(struct run *r, void *p, size_t n, unsigned int ms);
 
+/* Of n pages, those in memory; of a shared mapping also those that the caller does not map. */
+size_t pages_in_memory(struct run *r, void *p, size_t n);
+
 /* Swap that is on: the first so many of /proc/swaps; returns how many there are. */
 struct swap_device {
 	char path[256];
