@@ -455,7 +455,7 @@ bool lesson_fits(const struct lesson *l, const struct recording *const *rec, cha
 			snprintf(why, size, "%s", fg.what);
 			fits = false;
 		} else if (fg.stop < l->nr_stops && l->stop[fg.stop].at.run == run) {
-			snprintf(why, size, "a stop %s of run %zu: that is not there, it has %u steps",
+			snprintf(why, size, "the stop %s of run %zu is not reached: it has %u steps",
 				 place_text(&l->stop[fg.stop].at, place, sizeof(place)), run + 1,
 				 fg.steps);
 			fits = false;

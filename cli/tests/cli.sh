@@ -627,7 +627,7 @@ mkdir "$dir/own" && cp "$lessons"/01-tags.* "$dir/own/"
 run 0 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson && says "0 of 1 done"
 ok "lessons of another folder" $?
 sed -i 's/^## After step 6/## After step 60/' "$dir/own/01-tags.md"
-run 1 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --check && says "not ok 1 - 01-tags: step 60 of run 1 is not there"
+run 1 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --check && says "not ok 1 - 01-tags: the stop after step 60 of run 1 is not reached: it has 8 steps"
 ok "a step that is not in the recording" $?
 sed -i 's/^## After step 60/## After step 6/; s/^\* Run: mmap.*/* Run: mmap pages=32/' "$dir/own/01-tags.md"
 run 1 env TAGSCOPE_LESSONS="$dir/own" "$t" lesson --check && says "not of 'run --seed 1 mmap pages=32'"
