@@ -52,7 +52,7 @@ configure() {
 		have=$(sed -n "s/^CONFIG_$symbol=//p" "$new/.config")
 		[[ ${have:-n} == "$want" ]] && continue
 		# The series brings its options with one patch or another.
-		if [[ $symbol == *MTE_TAG_STORAGE* ]] && ! defined "$tree" "$symbol"; then
+		if [[ $symbol == *MTE_TAG_STORAGE* || $symbol == *CLEANCACHE* ]] && ! defined "$tree" "$symbol"; then
 			unknown+=("$symbol")
 		else
 			lost+=("CONFIG_$symbol=$want (is ${have:-n})")
