@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -298,6 +299,107 @@ static void row_plain(void)
 		fault(&f, &u, 0);
 	print_figure(&f);
 	print_figure(&u);
+}
+
+/*
+ * Faults of all processors at once, each in a process of its own: what they get in each
+ * other's way, spinning for a lock included, is in the sum of their instructions.
+ */
+
+/* Waits, and returns true if told to go on; false if it is the end of the pipe. */
+static bool wait_for_byte(int fd)
+{
+	char c;
+	ssize_t n = read(fd, &c, 1);
+
+	if (n < 0)
+		die("read");
+	return n;
+}
+
+static void tell(int fd)
+{
+	if (write(fd, "", 1) != 1)
+		die("write");
+}
+
+__attribute__((noreturn))
+static void fault_on_cpu(int cpu, unsigned long pages, int prot, int go, int end, int done)
+{
+	cpu_set_t set;
+	char *p;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity to %d", cpu);
+	p = map(pages * PAGE, prot);
+	tell(done);
+	if (!wait_for_byte(go))
+		exit(1);
+	touch(p, pages, 1);
+	tell(done);
+	/* Its memory is freed when all have been measured. */
+	wait_for_byte(end);
+	exit(0);
+}
+
+static void fault_on_cpus(struct figure *f, int cpus, int prot)
+{
+	int go[2], end[2], done[2], status;
+	uint64_t t;
+
+	if (pipe(go) || pipe(end) || pipe(done))
+		die("pipe");
+	for (int i = 0; i < cpus; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			close(go[1]);
+			close(end[1]);
+			fault_on_cpu(i, PAGES / cpus, prot, go[0], end[0], done[1]);
+		}
+	}
+	close(done[1]);
+	for (int i = 0; i < cpus; i++)
+		if (!wait_for_byte(done[0]))
+			exit(1);
+	t = measure_begin(f);
+	for (int i = 0; i < cpus; i++)
+		tell(go[1]);
+	for (int i = 0; i < cpus; i++)
+		if (!wait_for_byte(done[0]))
+			exit(1);
+	measure_end(f, t, PAGES / cpus * cpus);
+	close(go[0]);
+	close(go[1]);
+	close(end[0]);
+	close(end[1]);
+	close(done[0]);
+	for (int i = 0; i < cpus; i++)
+		if (wait(&status) < 0 || status)
+			die("a process ended with %d", status);
+}
+
+/* The number of processors is part of the name: 2, 4, 8. */
+static void row_cpus(void)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	char plain[32], mte[32];
+	struct figure f = { .name = plain }, m = { .name = mte };
+
+	if (cpus < 2)
+		return;
+	snprintf(plain, sizeof(plain), "plain-fault-%d-cpus", cpus);
+	snprintf(mte, sizeof(mte), "mte-fault-%d-cpus", cpus);
+	for (int i = 0; i < REPEATS; i++) {
+		fault_on_cpus(&f, cpus, 0);
+		fault_on_cpus(&m, cpus, PROT_MTE);
+	}
+	print_figure(&f);
+	print_figure(&m);
 }
 
 static void row_mte(void)
@@ -773,6 +875,7 @@ static const struct row {
 } rows[] = {
 	{ "plain", row_plain },
 	{ "mte", row_mte },
+	{ "cpus", row_cpus },
 	{ "mte-cache", row_mte_cache },
 	{ "mte-anon", row_mte_anon },
 	{ "lent", row_lent },
