@@ -21,6 +21,9 @@
 #define MAX_AGE_NS 1500000000ULL
 #define SLOW_NS 1000000000ULL	/* between two readings of the histograms */
 #define OWNERS_NS 1000000000ULL	/* between two readings of owners, but at steps */
+/* What was read between steps rests for so many times as long as it took. */
+#define MAP_REST 24
+#define OWNERS_REST 99
 #define TRACE_LINES 50		/* at a time; more are counted */
 
 struct piece {
@@ -40,7 +43,7 @@ struct rec_sampler {
 	struct rec_block *block;
 	struct piece *piece;
 	struct rec_block *owner;
-	uint64_t owners_ns;
+	uint64_t map_due, owners_due;	/* now_ns() */
 	bool owners_told;	/* why they cannot be read */
 
 	struct state_latency *latency[2];
@@ -430,7 +433,7 @@ static void tell(struct rec_sampler *s, int err)
 
 void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns, bool anew)
 {
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(), begin, took;
 	int err;
 
 	s->f = f;
@@ -440,11 +443,18 @@ void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_
 	if (!s->st)
 		return;
 	err = sample_summary(s);
-	if (!err)
+	if (!err && (anew || now >= s->map_due)) {
+		begin = now_ns();
 		err = sample_blocks(s, budget_ns, anew);
-	if (!err && s->blocks && (anew || now - s->owners_ns >= OWNERS_NS)) {
+		/* Who waits at a step has paid for it. */
+		s->map_due = anew ? 0 : now_ns() + MAP_REST * (now_ns() - begin);
+	}
+	if (!err && s->blocks && (anew || now >= s->owners_due)) {
+		begin = now_ns();
 		err = sample_owners(s);
-		s->owners_ns = now;
+		took = now_ns() - begin;
+		s->owners_due = now_ns() + (OWNERS_REST * took > OWNERS_NS ? OWNERS_REST * took :
+									     OWNERS_NS);
 	}
 	if (!err && (!s->slow_ns || now - s->slow_ns >= SLOW_NS || budget_ns == UINT64_MAX)) {
 		err = sample_histograms(s);

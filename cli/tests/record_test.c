@@ -497,7 +497,8 @@ static uint64_t record_many(uint64_t blocks, unsigned int samples, uint64_t budg
 	fputs(BEGINNING, rec_lines(w));
 	for (unsigned int i = 0; i < samples; i++) {
 		window_at++;
-		rec_sample(s, rec_lines(w), i * 100000000ULL, budget_ns, i + 1 == samples);
+		rec_sample(s, rec_lines(w), i * 100000000ULL, budget_ns,
+			   budget_ns == UINT64_MAX || i + 1 == samples);
 		if (i % 10 == 9)
 			ASSERT_EQ(0, rec_flush(w));
 	}
