@@ -8,7 +8,7 @@ DEMO_TEXT := tagscope run mmap
 
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
-.PHONY: help demo check check-quick check-long check-series check-kselftest check-mutants bench lint deps have-deps tagscope-host tagscope-arm64 install clean
+.PHONY: help demo site check check-quick check-long check-series check-kselftest check-mutants bench lint deps have-deps tagscope-host tagscope-arm64 install clean
 
 help:
 	@echo 'make demo           from nothing to the guided tour in the machine'
@@ -25,6 +25,7 @@ help:
 	@echo 'make tagscope-arm64 build tagscope for the machine, into build/arm64'
 	@echo 'make install        tagscope of this machine, man page, completion, lessons, documents: PREFIX (/usr/local), DESTDIR'
 	@echo '                    (packages of tagscope and of the kernel: scripts/package --help)'
+	@echo 'make site           the lessons as pages and handouts for a course, into build/site'
 	@echo 'make clean          remove build/ (the cache stays: TAGSCOPE_CACHE)'
 	@echo
 	@echo 'A command in the machine: scripts/vm -- COMMAND; kernels: scripts/kernel --help'
@@ -70,6 +71,9 @@ tagscope-host:
 
 tagscope-arm64:
 	@$(MAKE) -C cli O='$(CURDIR)/build' arm64
+
+site:
+	@scripts/site
 
 # What is installed as tagscope. The documents keep their folders: they have links.
 TAGSCOPE := build/host/tagscope

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tagscope lesson */
-#include <ctype.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -12,7 +11,7 @@
 #include "base/suggest.h"
 #include "base/text.h"
 #include "commands/batch.h"
-#include "commands/map_lines.h"
+#include "commands/handout.h"
 #include "lesson/done.h"
 #include "lesson/facts.h"
 #include "run/registry.h"
@@ -31,6 +30,8 @@ static const char help[] =
 	"  --recording       from its recordings, also where the scenarios can run\n"
 	"  --class           neither show nor keep what you have done\n"
 	"  --print           print all of the lesson, with the note for the instructor; run nothing\n"
+	"  --markdown PART   print a part as Markdown, for handouts; run nothing: lesson (with maps\n"
+	"                    from its recordings), answer, or notes (for the instructor)\n"
 	"  --commands        print the commands that make the recordings; run nothing\n"
 	"  --check           whether each lesson fits its recordings, and its answer: a line each\n"
 	"  --color WHEN      auto, always or never; NO_COLOR in the environment is heeded\n"
@@ -52,6 +53,7 @@ struct taking {
 	struct facts *facts;
 	bool recording, class, plain;
 	bool failed;			/* a scenario did, live and as text */
+	enum handout_part part;
 	/* Of the run that goes on: */
 	size_t run;
 	struct recording *rec;		/* NULL: it is live */
@@ -194,42 +196,14 @@ static void section(const char *title, const char *text)
 	paragraphs(text);
 }
 
-static void place_title(const struct lesson *l, const struct lesson_stop *s, char *buf, size_t size)
-{
-	int n = (int)strlen(place_text(&s->at, buf, size));
-
-	*buf = (char)toupper((unsigned char)*buf);
-	if (l->nr_runs > 1)
-		snprintf(buf + n, size - (size_t)n, " of run %zu", s->at.run + 1);
-}
-
-/* What the stop points at, in words. */
-static void point(const struct lesson_stop *s, const struct state_summary *now, struct state *st,
-		  const char *was, const char *map)
-{
-	int64_t block = stop_block(s, st, was, map);
-	struct state_block b;
-	char value[32];
-	size_t got;
-
-	if (s->show == SHOW_COUNTER)
-		printf("Look at: counter %s, %s\n", s->name,
-		       state_counter_named(now, s->name, value, sizeof(value)));
-	else if (block >= 0 && !state_read_blocks(st, (uint64_t)block, 1, &b, &got) && got &&
-		 state_letter_text(b.letter))
-		printf("Look at: block %" PRId64 ", %s; the tags of %u page%s\n", block,
-		       state_letter_text(b.letter), b.tagged, b.tagged == 1 ? "" : "s");
-}
-
 static void plain_stop(struct taking *t, const struct lesson_stop *s, const struct event *ev,
 		       struct state *st)
 {
 	char title[80], changes[900];
-	uint64_t per, blocks;
+	uint64_t blocks;
 	char *map = facts_map(st, &blocks);
 
-	place_title(t->l, s, title, sizeof(title));
-	printf("\n-- %s --\n", title);
+	printf("\n-- %s --\n", stop_title(t->l, s, title, sizeof(title)));
 	paragraphs(s->text);
 	if (ev->state) {
 		if (t->have_last &&
@@ -237,11 +211,7 @@ static void plain_stop(struct taking *t, const struct lesson_stop *s, const stru
 			wrap("Since then changed: ", changes);
 		t->last = *ev->state;
 		t->have_last = true;
-		blocks = ev->state->blocks;
-		per = map_per_cell(blocks, 6);
-		printf("The map, a letter is %" PRIu64 " block%s:\n", per, per == 1 ? "" : "s");
-		map_print(st, 0, blocks, per);
-		point(s, ev->state, st, t->was, map);
+		stop_map(s, ev->state, st, t->was, map, "");
 	}
 	free(t->was);
 	t->was = map;
@@ -426,13 +396,13 @@ static int take_in_ui(struct taking *t, bool color)
 	int status = EXIT_OK;
 
 	for (t->run = 0; t->run < t->l->nr_runs && !status; t->run++) {
-		tutor.next_run = false;
+		tutor.next_run = tutor.shown = false;
 		status = open_run(t);
 		if (!status)
 			status = ui_run(t, &tutor, color);
 		close_run(t);
 		/* How a run that somebody left early ended says nothing. */
-		if (status <= VERDICT_SKIP && status != EXIT_NOT_HERE)
+		if (tutor.shown && status <= VERDICT_SKIP)
 			status = EXIT_OK;
 		if (!tutor.next_run)
 			break;
@@ -471,10 +441,8 @@ static void print_lesson(const struct lesson *l)
 		       l->run[i].machine, l->run[i].command);
 	section("What you know", l->know);
 	section("What to watch", l->watch);
-	for (size_t i = 0; i < l->nr_stops; i++) {
-		place_title(l, &l->stop[i], title, sizeof(title));
-		section(title, l->stop[i].text);
-	}
+	for (size_t i = 0; i < l->nr_stops; i++)
+		section(stop_title(l, &l->stop[i], title, sizeof(title)), l->stop[i].text);
 	plain_question(l);
 	section("Why", l->right);
 	section("Read next", l->next);
@@ -569,12 +537,12 @@ static int take_lesson(struct taking *t, bool color)
 	return t->plain ? flushed(t->cmd, status) : status;
 }
 
-enum mode { MODE_TAKE, MODE_PRINT, MODE_COMMANDS, MODE_CHECK };
+enum mode { MODE_TAKE, MODE_PRINT, MODE_MARKDOWN, MODE_COMMANDS, MODE_CHECK };
 
 static int do_lessons(struct taking *t, struct lesson *const *l, size_t n, const char *wanted,
 		      enum mode mode, bool color)
 {
-	char near[600];
+	char near[600], why[PATH_MAX + 400];
 	bool good = true;
 
 	if (wanted) {
@@ -593,12 +561,27 @@ static int do_lessons(struct taking *t, struct lesson *const *l, size_t n, const
 			good &= check_lesson(l[i], t->folder);
 		else if (mode == MODE_COMMANDS)
 			print_commands(l[i]);
+		else if (mode == MODE_MARKDOWN &&
+			 !handout_print(l[i], t->folder, t->part, why, sizeof(why)))
+			return problem(t->cmd, EXIT_NOT_HERE, "%s", why);
+		else if (mode == MODE_MARKDOWN)
+			putchar('\n');
 		else
 			print_lesson(l[i]);
 		if (mode == MODE_PRINT && !t->l && ++said < n)
 			printf("\n\n");
 	}
 	return flushed(t->cmd, good ? EXIT_OK : EXIT_FAILED);
+}
+
+static bool find_part(const char *name, enum handout_part *part)
+{
+	for (int i = 0; i < NR_HANDOUT_PARTS; i++) {
+		*part = (enum handout_part)i;
+		if (!strcmp(handout_parts[i], name))
+			return true;
+	}
+	return false;
 }
 
 static int lesson_run(const struct command *cmd, int argc, char **argv)
@@ -608,6 +591,7 @@ static int lesson_run(const struct command *cmd, int argc, char **argv)
 		{ "recording", no_argument, NULL, 'r' },
 		{ "class", no_argument, NULL, 'C' },
 		{ "print", no_argument, NULL, 'P' },
+		{ "markdown", required_argument, NULL, 'M' },
 		{ "commands", no_argument, NULL, 'm' },
 		{ "check", no_argument, NULL, 'k' },
 		{ "color", required_argument, NULL, 'c' },
@@ -635,6 +619,12 @@ static int lesson_run(const struct command *cmd, int argc, char **argv)
 			break;
 		case 'P':
 			mode = MODE_PRINT;
+			break;
+		case 'M':
+			mode = MODE_MARKDOWN;
+			if (!find_part(optarg, &t.part))
+				return usage_error(cmd, "--markdown wants lesson, answer or notes, not '%s'",
+						   optarg);
 			break;
 		case 'm':
 			mode = MODE_COMMANDS;

@@ -8,32 +8,33 @@
 #include "commands/map_lines.h"
 
 #define MAP_WIDTH 64
-#define MAP_CHUNK 4096		/* blocks read at once */
+
+struct cells {
+	uint64_t first, end, per;
+	const char *owner;		/* NULL: the states are shown */
+	char best;
+	void (*cell)(void *ctx, char letter);
+	void *ctx;
+};
+
+static void add_block(void *ctx, uint64_t block, const struct state_block *b)
+{
+	struct cells *c = ctx;
+
+	c->best = c->owner ? owner_more_telling(c->best, owner_shown(b->letter, c->owner[block])) :
+			     state_more_telling(c->best, b->letter);
+	if ((block - c->first + 1) % c->per == 0 || block + 1 == c->end) {
+		c->cell(c->ctx, c->best);
+		c->best = 0;
+	}
+}
 
 int map_cells(struct state *st, uint64_t first, uint64_t n, uint64_t per,
 	      void (*cell)(void *ctx, char letter), void *ctx)
 {
-	struct state_block *b = calloc(MAP_CHUNK, sizeof(*b));
-	uint64_t done = 0;
-	char best = 0;
-	int err = b ? 0 : -ENOMEM;
+	struct cells c = { .first = first, .end = first + n, .per = per, .cell = cell, .ctx = ctx };
 
-	while (!err && done < n) {
-		size_t want = n - done < MAP_CHUNK ? (size_t)(n - done) : MAP_CHUNK, got;
-
-		err = state_read_blocks(st, first + done, want, b, &got);
-		if (err || !got)
-			break;
-		for (size_t i = 0; i < got; i++, done++) {
-			best = state_more_telling(best, b[i].letter);
-			if ((done + 1) % per == 0 || done + 1 == n) {
-				cell(ctx, best);
-				best = 0;
-			}
-		}
-	}
-	free(b);
-	return err;
+	return state_each_block(st, first, n, add_block, &c);
 }
 
 struct map_line {
@@ -63,12 +64,21 @@ uint64_t map_per_cell(uint64_t blocks, unsigned int rows)
 	return per ? per : 1;
 }
 
-int map_print(struct state *st, uint64_t first, uint64_t n, uint64_t per)
+int map_print(struct state *st, uint64_t first, uint64_t n, uint64_t per, bool owners)
 {
 	struct map_line line = { .block = first, .per = per };
-	int err = map_cells(st, first, n, per, print_cell, &line);
+	struct cells c = { .first = first, .end = first + n, .per = per, .cell = print_cell,
+			   .ctx = &line };
+	char *owner = owners ? calloc(first + n + 1, 1) : NULL;
+	int err = owners && !owner ? -ENOMEM : 0;
 
+	if (owner)
+		err = state_read_owners(st, owner, first + n);
+	c.owner = owner;
+	if (!err)
+		err = state_each_block(st, first, n, add_block, &c);
 	if (line.column)
 		putchar('\n');
+	free(owner);
 	return err;
 }

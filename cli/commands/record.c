@@ -121,7 +121,7 @@ struct recorder {
 	struct rec_writer *file;
 	struct rec_sampler *sampler;
 	uint64_t start, last_at;
-	uint64_t flushed, spent_until;	/* now_ns() */
+	uint64_t flushed;	/* now_ns() */
 	unsigned int interval_ms;
 	int fd;				/* to the command; -1: it is gone */
 	char *buf;			/* what came and is no whole line yet */
@@ -172,12 +172,7 @@ static uint64_t now_at(struct recorder *r)
 
 static void sample(struct recorder *r, uint64_t budget_ns, bool anew)
 {
-	uint64_t begin = now_ns(), took;
-
 	rec_sample(r->sampler, rec_lines(r->file), now_at(r), budget_ns, anew);
-	took = now_ns() - begin;
-	/* A twentieth of a processor at most, but at steps. */
-	r->spent_until = begin + took + 20 * took;
 }
 
 /* "TIME {...}". Its sample may have been taken before it came: time does not go back. */
@@ -268,8 +263,7 @@ static int record(struct recorder *r, const struct command *cmd, const char *pat
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			break;
 		now = now_ns();
-		if (now >= r->spent_until &&
-		    now - r->start - r->last_at >= r->interval_ms * 1000000ULL)
+		if (now - r->start - r->last_at >= r->interval_ms * 1000000ULL)
 			sample(r, r->interval_ms * 1000000ULL / 20, false);
 		flush(r, cmd, path, false);
 	}

@@ -61,7 +61,7 @@ static int print_all(struct state *st)
 		       r->index, r->tag_base, format_size(r->tag_size, size[0], sizeof(size[0])),
 		       r->mem_base, format_size(r->mem_size, size[1], sizeof(size[1])), r->blocks,
 		       r->block_size, r->first_block, per, per == 1 ? "" : "s");
-		err = map_print(st, r->first_block, r->blocks, per);
+		err = map_print(st, r->first_block, r->blocks, per, false);
 	}
 	free(regions);
 	return err;

@@ -10,6 +10,7 @@
 #include "kernel/state_source.h"
 
 #define MAX_SOURCES 8
+#define EACH_BLOCKS 4096	/* read at once */
 
 static const struct state_source *sources[MAX_SOURCES] = { &state_source_debugfs };
 
@@ -106,6 +107,31 @@ int state_read_blocks(struct state *st, uint64_t first, size_t n, struct state_b
 {
 	*got = 0;
 	return n ? ASK(st, read_blocks, first, n, b, got) : 0;
+}
+
+int state_each_block(struct state *st, uint64_t first, uint64_t n,
+		     void (*fn)(void *ctx, uint64_t block, const struct state_block *b), void *ctx)
+{
+	struct state_block *b = calloc(EACH_BLOCKS, sizeof(*b));
+	int err = b ? 0 : state_fail(st, -ENOMEM, "out of memory");
+
+	for (uint64_t done = 0; !err && done < n;) {
+		size_t want = n - done < EACH_BLOCKS ? (size_t)(n - done) : EACH_BLOCKS, got;
+
+		err = state_read_blocks(st, first + done, want, b, &got);
+		if (err || !got)
+			break;
+		for (size_t i = 0; i < got; i++)
+			fn(ctx, first + done + i, &b[i]);
+		done += got;
+	}
+	free(b);
+	return err;
+}
+
+int state_read_owners(struct state *st, char *owner, uint64_t blocks)
+{
+	return ASK(st, read_owners, owner, blocks);
 }
 
 static struct state_where by_pfn(uint64_t pfn)

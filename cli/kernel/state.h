@@ -175,6 +175,45 @@ struct state_block {
 int state_read_blocks(struct state *st, uint64_t first, size_t n, struct state_block *b,
 		      size_t *got);
 
+/* The same, one by one; fewer if they end before. */
+int state_each_block(struct state *st, uint64_t first, uint64_t n,
+		     void (*fn)(void *ctx, uint64_t block, const struct state_block *b), void *ctx);
+
+/*
+ * Whose data lies in a block of tag storage: the first that has any, in this order. A capital:
+ * the tags of memory that the scenario has mapped with PROT_MTE belong in it, of any of its
+ * processes but an attacker.
+ */
+enum owner_letter {
+	OWNER_ATTACKER = 'a',
+	OWNER_VICTIM = 'v',
+	OWNER_SCENARIO = 's',	/* another process of the scenario */
+	OWNER_OTHERS = 'o',	/* another process, or the kernel */
+	OWNER_CACHE = 'c',	/* page cache, or shared memory, that no process of it maps */
+	OWNER_NOBODY = 'n',	/* as far as can be told: free, holds tags, or the kernel's */
+};
+#define OWNER_LETTERS "avsocn"
+#define OWNER_NEEDED "AVSOCN"
+/* The processes of a scenario have names that begin with this, then that of their role. */
+#define OWNER_COMM "ts-"
+
+/* Of each block from 0 on; 0 where it is not known. Root only. */
+int state_read_owners(struct state *st, char *owner, uint64_t blocks);
+
+/*
+ * What a map of owners shows of a block in this state: an owner, '.' for free memory, 't' for
+ * tags, 'u' for unusable; as a capital ('F' for free) if it is needed. 0: not known.
+ */
+#define OWNER_SHOWN "AOCVSFTavsoctu."
+char owner_shown(char letter, char owner);
+/* "an attacker's data"; of a capital the same as of its small letter. */
+const char *owner_text(char shown);
+/* Of two in one cell the more telling one, as state_more_telling(): what is needed first. */
+char owner_more_telling(char a, char b);
+
+/* The block whose tag storage is for this address; -1: no region has it. */
+int64_t state_block_of(const struct state_region *regions, size_t n, uint64_t address);
+
 /* A page: what "lookup" answers. */
 struct state_page {
 	uint64_t pfn;

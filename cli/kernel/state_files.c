@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "kernel/owners.h"
 #include "kernel/state_parse.h"
 #include "kernel/state_source.h"
 
@@ -338,6 +339,16 @@ out:
 	return err;
 }
 
+/* A folder that stands for the kernel's has processes of its own, or none. */
+static int files_read_owners(struct state *st, char *owner, uint64_t blocks)
+{
+	char proc[600] = "/proc";
+
+	if (strcmp(st->root, STATE_DEFAULT_ROOT))
+		snprintf(proc, sizeof(proc), "%s/proc", st->root);
+	return owners_read(st, proc, owner, blocks);
+}
+
 /* Write the request, read the answer from the same open file. As read_text(). */
 static char *ask(struct state *st, const char *name, const char *request, int *err)
 {
@@ -442,6 +453,7 @@ const struct state_ops state_files_ops = {
 	.read_summary = files_read_summary,
 	.read_regions = files_read_regions,
 	.read_blocks = files_read_blocks,
+	.read_owners = files_read_owners,
 	.lookup = files_lookup,
 	.tags = files_tags,
 	.read_latency = files_read_latency,

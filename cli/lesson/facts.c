@@ -10,8 +10,6 @@
 #include "lesson/facts.h"
 #include "output/format.h"
 
-#define CHUNK 4096
-
 /* The state at a place that the question asks for. */
 struct then {
 	bool known;
@@ -52,50 +50,36 @@ void facts_free(struct facts *f)
 	free(f);
 }
 
+static void keep_letter(void *ctx, uint64_t block, const struct state_block *b)
+{
+	((char *)ctx)[block] = b->letter ? b->letter : ' ';
+}
+
 char *facts_map(struct state *st, uint64_t *n)
 {
 	struct state_summary s;
-	struct state_block *b;
 	char *map;
-	size_t got;
 
 	if (!st || state_read_summary(st, &s) || s.blocks > RECORDING_MAX_BLOCKS)
 		return NULL;
 	*n = s.blocks;
 	map = calloc(s.blocks + 1, 1);
-	b = calloc(CHUNK, sizeof(*b));
-	for (uint64_t at = 0; map && b && at < *n; at += got) {
-		size_t want = *n - at < CHUNK ? (size_t)(*n - at) : CHUNK;
-
-		if (state_read_blocks(st, at, want, b, &got) || !got) {
-			free(map);
-			map = NULL;
-			break;
-		}
-		for (size_t i = 0; i < got; i++)
-			map[at + i] = b[i].letter ? b[i].letter : ' ';
-	}
-	if (!b) {
+	if (map && (state_each_block(st, 0, *n, keep_letter, map) || strlen(map) != *n)) {
 		free(map);
 		map = NULL;
 	}
-	free(b);
 	return map;
 }
 
 static int64_t block_of(struct state *st, uint64_t address)
 {
 	struct state_region *r;
-	int64_t block = -1;
+	int64_t block;
 	size_t n;
 
 	if (!st || state_read_regions(st, &r, &n))
 		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (address >= r[i].mem_base && address - r[i].mem_base < r[i].mem_size &&
-		    r[i].block_size)
-			block = (int64_t)(r[i].first_block + (address - r[i].mem_base) /
-					  (r[i].block_size * STATE_DATA_PER_TAG));
+	block = state_block_of(r, n, address);
 	free(r);
 	return block;
 }
@@ -207,11 +191,28 @@ bool facts_recording(struct facts *f, size_t run, const struct recording *rec)
 
 /* ---- What a stop points at -------------------------------------------------------------- */
 
+/* The first block that the map of owners shows as this letter; -1: none. */
+static int64_t block_of_owner(struct state *st, const char *map, char letter)
+{
+	size_t n = map ? strlen(map) : 0;
+	char *owner = map ? calloc(n + 1, 1) : NULL;
+	int64_t found = -1;
+
+	if (owner && !state_read_owners(st, owner, n))
+		for (size_t i = 0; i < n && found < 0; i++)
+			if (owner_shown(map[i], owner[i]) == letter)
+				found = (int64_t)i;
+	free(owner);
+	return found;
+}
+
 int64_t stop_block(const struct lesson_stop *stop, struct state *st, const char *was,
 		   const char *now)
 {
 	if (stop->show == SHOW_ADDRESS)
 		return block_of(st, stop->address);
+	if (stop->show == SHOW_OWNER)
+		return block_of_owner(st, now, stop->letter);
 	if ((stop->show != SHOW_STATE && stop->show != SHOW_CHANGES) || !now)
 		return -1;
 	/* The maps are of one machine, but one may be shorter. */
@@ -407,7 +408,8 @@ static void fit_stop(struct fitting *fit, const struct lesson_stop *s, struct st
 	uint64_t n;
 	char *now = facts_map(st, &n);
 
-	if ((s->show == SHOW_CHANGES || s->show == SHOW_STATE || s->show == SHOW_ADDRESS) &&
+	if ((s->show == SHOW_CHANGES || s->show == SHOW_STATE || s->show == SHOW_ADDRESS ||
+	     s->show == SHOW_OWNER) &&
 	    stop_block(s, st, fit->was, now) < 0)
 		snprintf(fit->what, sizeof(fit->what),
 			 "%s of run %zu there is no block that it could show",

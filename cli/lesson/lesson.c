@@ -115,6 +115,10 @@ static bool take_show(struct reader *r, const char *value)
 	} else if (!strncmp(value, "block in state ", 15) && is_letter(value + 15)) {
 		s->show = SHOW_STATE;
 		s->letter = value[15];
+	} else if (!strncmp(value, "owner ", 6) && value[6] && !value[7] &&
+		   strchr(OWNER_SHOWN, value[6])) {
+		s->show = SHOW_OWNER;
+		s->letter = value[6];
 	} else if (!strncmp(value, "block of ", 9) && parse_u64(value + 9, false, &s->address)) {
 		s->show = SHOW_ADDRESS;
 	} else if (!strncmp(value, "counter ", 8) && value[8] && !strchr(value + 8, ' ')) {
@@ -122,7 +126,7 @@ static bool take_show(struct reader *r, const char *value)
 		return set(r, &s->name, value + 8, "Show");
 	} else {
 		return fail(r, "'Show: %s': it is changes, latencies, log, block in state "
-			    "LETTER, block of ADDRESS or counter NAME", value);
+			    "LETTER, owner LETTER, block of ADDRESS or counter NAME", value);
 	}
 	return true;
 }

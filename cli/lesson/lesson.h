@@ -26,6 +26,7 @@ struct lesson_place {
 enum lesson_show {
 	SHOW_CHANGES,		/* the first block that changed since the stop before */
 	SHOW_STATE,		/* the first block in .letter */
+	SHOW_OWNER,		/* the first that the map of owners shows as .letter */
 	SHOW_ADDRESS,		/* the block with the tags of .address */
 	SHOW_COUNTER,		/* .name */
 	SHOW_LATENCIES,

@@ -71,7 +71,8 @@ static bool number(const char **p, uint64_t max, uint64_t *value)
 }
 
 /* "3*r32/1" at *p, which moves on. */
-static bool run(const char **p, size_t max, size_t *count, struct rec_block *b)
+static bool run(const char **p, const char *letters, size_t max, size_t *count,
+		struct rec_block *b)
 {
 	uint64_t v = 1;
 
@@ -79,7 +80,7 @@ static bool run(const char **p, size_t max, size_t *count, struct rec_block *b)
 		return false;
 	*count = (size_t)v;
 	*b = (struct rec_block){ .letter = **p };
-	if (!v || state_letter_number(**p) < 0)
+	if (!v || !**p || !strchr(letters, **p))
 		return false;
 	++*p;
 	if (isdigit((unsigned char)**p)) {
@@ -96,8 +97,8 @@ static bool run(const char **p, size_t max, size_t *count, struct rec_block *b)
 	return true;
 }
 
-bool rec_blocks_apply(const char *text, struct rec_block *b, uint64_t *generation, size_t n,
-		      uint64_t now, char *why, size_t size)
+bool rec_blocks_apply(const char *text, const char *letters, struct rec_block *b,
+		      uint64_t *generation, size_t n, uint64_t now, char *why, size_t size)
 {
 	const char *p = text;
 	size_t at = 0, count;
@@ -113,9 +114,9 @@ bool rec_blocks_apply(const char *text, struct rec_block *b, uint64_t *generatio
 			good = number(&p, n - at, &skip);
 			at += good ? (size_t)skip : 0;
 		} else {
-			good = run(&p, n - at, &count, &to) && count <= n - at;
+			good = run(&p, letters, n - at, &count, &to) && count <= n - at;
 			for (size_t i = 0; good && i < count; i++, at++) {
-				if (b[at].letter != to.letter)
+				if (generation && b[at].letter != to.letter)
 					generation[at] = now;
 				b[at] = to;
 			}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The block map in a recording, as text: see docs/recording-format.md, "blocks". */
+/* Maps of blocks in a recording, as text: see docs/recording-format.md, "blocks". */
 #ifndef TAGSCOPE_RECORD_BLOCKS_H
 #define TAGSCOPE_RECORD_BLOCKS_H
 
@@ -20,11 +20,12 @@ struct rec_block rec_block_of(const struct state_block *b);
 bool rec_blocks_print(FILE *f, const struct rec_block *was, const struct rec_block *now, size_t n);
 
 /*
- * Make these changes to n blocks, of which the text's first is b[0]. generation[i] becomes
- * that given where a letter changes. false: it is no such text, or goes beyond the end; the
- * reason is in why (size bytes), and what is good before it was done.
+ * Make these changes to n blocks, of which the text's first is b[0]; the letters are of
+ * those given. generation[i] becomes now where a letter changes (NULL: there is none).
+ * false: it is no such text, or goes beyond the end; the reason is in why (size bytes), and
+ * what is good before it was done.
  */
-bool rec_blocks_apply(const char *text, struct rec_block *b, uint64_t *generation, size_t n,
-		      uint64_t now, char *why, size_t size);
+bool rec_blocks_apply(const char *text, const char *letters, struct rec_block *b,
+		      uint64_t *generation, size_t n, uint64_t now, char *why, size_t size);
 
 #endif

@@ -22,6 +22,8 @@ static void forget_map(struct playhead *p)
 {
 	free(p->block);
 	free(p->generation);
+	free(p->owner);
+	p->owner = NULL;
 	p->block = NULL;
 	p->generation = NULL;
 	p->blocks = 0;
@@ -108,7 +110,8 @@ static int take_regions(struct playhead *p, const cJSON *o, char *why, size_t si
 	return 0;
 }
 
-static int take_blocks(struct playhead *p, const struct rec_entry *e, char *why, size_t size)
+/* A map as the summary says, if there is none; nothing of it is known. */
+static int have_map(struct playhead *p, const struct rec_entry *e, char *why, size_t size)
 {
 	if (!e->text)
 		return bad(why, size, "'changes' is no string");
@@ -126,11 +129,32 @@ static int take_blocks(struct playhead *p, const struct rec_entry *e, char *why,
 		}
 		p->blocks = p->summary.blocks;
 	}
-	if (e->first > p->blocks)
-		return bad(why, size, "there are not so many blocks");
-	return rec_blocks_apply(e->text, p->block + e->first, p->generation + e->first,
-				p->blocks - e->first, p->summary.generation, why, size) ?
-		       0 : -EPROTO;
+	return e->first > p->blocks ? bad(why, size, "there are not so many blocks") : 0;
+}
+
+static int take_blocks(struct playhead *p, const struct rec_entry *e, char *why, size_t size)
+{
+	int err = have_map(p, e, why, size);
+
+	if (err)
+		return err;
+	return rec_blocks_apply(e->text, STATE_LETTERS, p->block + e->first,
+				p->generation + e->first, p->blocks - e->first,
+				p->summary.generation, why, size) ? 0 : -EPROTO;
+}
+
+static int take_owners(struct playhead *p, const struct rec_entry *e, char *why, size_t size)
+{
+	int err = have_map(p, e, why, size);
+
+	if (err)
+		return err;
+	if (!p->owner)
+		p->owner = calloc(p->blocks + 1, sizeof(*p->owner));
+	if (!p->owner)
+		return -ENOMEM;
+	return rec_blocks_apply(e->text, OWNER_LETTERS OWNER_NEEDED, p->owner + e->first, NULL,
+				p->blocks - e->first, 0, why, size) ? 0 : -EPROTO;
 }
 
 static bool good_latencies(const cJSON *list)
@@ -177,6 +201,9 @@ int playhead_take(struct playhead *p, char *why, size_t size)
 		break;
 	case REC_BLOCKS:
 		err = take_blocks(p, e, why, size);
+		break;
+	case REC_OWNERS:
+		err = take_owners(p, e, why, size);
 		break;
 	case REC_LATENCY:
 		err = take_latency(p, e->json, why, size);
@@ -267,6 +294,17 @@ static int read_blocks(struct state *st, uint64_t first, size_t n, struct state_
 	return 0;
 }
 
+static int read_owners(struct state *st, char *owner, uint64_t blocks)
+{
+	const struct playhead *p = head_of(st);
+
+	if (!p->owner)
+		return state_fail(st, -ENODATA, "the recording does not say whose data it is here");
+	for (uint64_t i = 0; i < blocks; i++)
+		owner[i] = i < p->blocks ? p->owner[i].letter : 0;
+	return 0;
+}
+
 /* A copy of a name of the recording. */
 static void word(const cJSON *o, const char *key, char *buf, size_t size)
 {
@@ -332,6 +370,7 @@ struct state *playhead_state(struct playhead *p, void (*before_reading)(void *ct
 		.read_summary = read_summary,
 		.read_regions = read_regions,
 		.read_blocks = read_blocks,
+		.read_owners = read_owners,
 		.read_latency = read_latency,
 		.read_replays = read_replays,
 		.close = source_close,

@@ -132,6 +132,7 @@ static const struct {
 } kinds[] = {
 	{ "summary", REC_SUMMARY, "state" },  { "counters", REC_COUNTERS, "values" },
 	{ "regions", REC_REGIONS, "regions" }, { "blocks", REC_BLOCKS, "changes" },
+	{ "owners", REC_OWNERS, "changes" },
 	{ "latency", REC_LATENCY, "reserve" }, { "trace", REC_TRACE, NULL },
 	{ "trouble", REC_TROUBLE, "text" },
 };
@@ -141,6 +142,7 @@ static int take_kind(struct reading *r, size_t kind, cJSON *o, char *why, size_t
 {
 	const char *key = kinds[kind].key;
 	struct rec_entry *e;
+	bool is_map;
 	cJSON *text;
 	int err;
 
@@ -155,13 +157,11 @@ static int take_kind(struct reading *r, size_t kind, cJSON *o, char *why, size_t
 		return -ENOMEM;
 	}
 	e->json = o;
-	text = cJSON_GetObjectItemCaseSensitive(o, kinds[kind].type == REC_BLOCKS ? "changes" :
-									      "text");
-	json_get_u64(cJSON_GetObjectItemCaseSensitive(o, kinds[kind].type == REC_BLOCKS ? "first" :
-											"more"),
-		     &e->first);
+	is_map = e->type == REC_BLOCKS || e->type == REC_OWNERS;
+	text = cJSON_GetObjectItemCaseSensitive(o, is_map ? "changes" : "text");
+	json_get_u64(cJSON_GetObjectItemCaseSensitive(o, is_map ? "first" : "more"), &e->first);
 	if (cJSON_IsString(text)) {
-		if (kinds[kind].type != REC_BLOCKS)
+		if (!is_map)
 			text_clean(text->valuestring);
 		e->text = text->valuestring;
 	}

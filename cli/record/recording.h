@@ -25,6 +25,7 @@ enum rec_type {
 	REC_COUNTERS,	/* ... the counters that changed */
 	REC_REGIONS,	/* .json */
 	REC_BLOCKS,	/* .text: changes from block .first on */
+	REC_OWNERS,	/* .text: changes of whose data lies in blocks from .first on */
 	REC_LATENCY,	/* .json */
 	REC_TRACE,	/* .text, or .first more that are not there */
 	REC_TROUBLE,	/* .text: why the state could not be read from here on */
@@ -75,6 +76,7 @@ struct playhead {
 	uint64_t blocks;		/* of the map */
 	struct rec_block *block;
 	uint64_t *generation;
+	struct rec_block *owner;	/* of each block, only the letter; NULL: none until now */
 	const struct cJSON *latency;	/* NULL: none yet */
 	const char *trouble;		/* NULL: the state could be read */
 	uint64_t max_blocks;

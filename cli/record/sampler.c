@@ -20,6 +20,10 @@
  */
 #define MAX_AGE_NS 1500000000ULL
 #define SLOW_NS 1000000000ULL	/* between two readings of the histograms */
+#define OWNERS_NS 1000000000ULL	/* between two readings of owners, but at steps */
+/* What was read between steps rests for so many times as long as it took. */
+#define MAP_REST 24
+#define OWNERS_REST 99
 #define TRACE_LINES 50		/* at a time; more are counted */
 
 struct piece {
@@ -38,6 +42,9 @@ struct rec_sampler {
 	uint64_t blocks, nr_pieces, next;
 	struct rec_block *block;
 	struct piece *piece;
+	struct rec_block *owner;
+	uint64_t map_due, owners_due;	/* now_ns() */
+	bool owners_told;	/* why they cannot be read */
 
 	struct state_latency *latency[2];
 	size_t nr_latency[2];
@@ -71,6 +78,7 @@ void rec_sampler_close(struct rec_sampler *s)
 	trace_close(s->trace);
 	free(s->block);
 	free(s->piece);
+	free(s->owner);
 	free(s->latency[0]);
 	free(s->latency[1]);
 	free(s->replays);
@@ -193,12 +201,14 @@ static int new_map(struct rec_sampler *s)
 
 	free(s->block);
 	free(s->piece);
+	free(s->owner);
 	s->blocks = s->last.blocks;
 	s->nr_pieces = (s->blocks + PIECE - 1) / PIECE;
 	s->next = 0;
 	s->block = calloc(s->blocks + 1, sizeof(*s->block));
 	s->piece = calloc(s->nr_pieces + 1, sizeof(*s->piece));
-	if (!s->block || !s->piece) {
+	s->owner = calloc(s->blocks + 1, sizeof(*s->owner));
+	if (!s->block || !s->piece || !s->owner) {
 		s->blocks = 0;
 		return -ENOMEM;
 	}
@@ -208,14 +218,36 @@ static int new_map(struct rec_sampler *s)
 	return err;
 }
 
+/* A line of what changed from was to now, from block first on; was is now then. */
+static int put_changes(const struct rec_sampler *s, const char *event, uint64_t first,
+		       struct rec_block *was, const struct rec_block *now, size_t n)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	bool any;
+
+	if (!f)
+		return -ENOMEM;
+	any = rec_blocks_print(f, was, now, n);
+	if (fclose(f)) {
+		free(text);
+		return -ENOMEM;
+	}
+	if (any)
+		fprintf(s->f, "{\"at\":%" PRIu64 ",\"event\":\"%s\",\"first\":%" PRIu64
+			",\"changes\":\"%s\"}\n", s->at_ns, event, first, text);
+	free(text);
+	memcpy(was, now, n * sizeof(*now));
+	return 0;
+}
+
 static int sample_piece(struct rec_sampler *s, uint64_t p)
 {
 	static struct state_block b[PIECE];
 	static struct rec_block now[PIECE];
 	uint64_t first = p * PIECE, n = s->blocks - first;
-	char *text = NULL;
-	size_t len, got;
-	FILE *f;
+	size_t got;
 	int err;
 
 	if (n > PIECE)
@@ -223,17 +255,11 @@ static int sample_piece(struct rec_sampler *s, uint64_t p)
 	err = state_read_blocks(s->st, first, (size_t)n, b, &got);
 	if (err)
 		return err;
-	f = open_memstream(&text, &len);
-	if (!f)
-		return -ENOMEM;
 	for (size_t i = 0; i < got; i++)
 		now[i] = rec_block_of(&b[i]);
-	if (rec_blocks_print(f, s->block + first, now, got) && !fflush(f))
-		fprintf(s->f, "{\"at\":%" PRIu64 ",\"event\":\"blocks\",\"first\":%" PRIu64
-			",\"changes\":\"%s\"}\n", s->at_ns, first, text);
-	fclose(f);
-	free(text);
-	memcpy(s->block + first, now, got * sizeof(*now));
+	err = put_changes(s, "blocks", first, s->block + first, now, got);
+	if (err)
+		return err;
 	s->piece[p].generation = s->last.generation;
 	s->piece[p].read_ns = now_ns();
 	return 0;
@@ -259,6 +285,37 @@ static int sample_blocks(struct rec_sampler *s, uint64_t budget_ns, bool anew)
 		s->next = (s->next + 1) % s->nr_pieces;
 	}
 	return err;
+}
+
+/*
+ * A line for each piece that changed. That owners cannot be read is told once, and all else is
+ * recorded nevertheless: they are root's to know.
+ */
+static int sample_owners(struct rec_sampler *s)
+{
+	static struct rec_block now[PIECE];
+	char *owner = malloc(s->blocks + 1);
+	int err;
+
+	if (!owner)
+		return -ENOMEM;
+	err = state_read_owners(s->st, owner, s->blocks);
+	if (err && !s->owners_told) {
+		cJSON *o = line_begin(s, "no_owners");
+
+		cJSON_AddStringToObject(o, "text", state_error(s->st));
+		line_end(s, o);
+	}
+	s->owners_told = err;
+	for (uint64_t at = 0; at < s->blocks && !err; at += PIECE) {
+		size_t n = s->blocks - at < PIECE ? (size_t)(s->blocks - at) : PIECE;
+
+		for (size_t i = 0; i < n; i++)
+			now[i] = (struct rec_block){ .letter = owner[at + i] };
+		err = put_changes(s, "owners", at, s->owner + at, now, n);
+	}
+	free(owner);
+	return err == -ENOMEM ? err : 0;
 }
 
 /* ---- Histograms ----------------------------------------------------------------------- */
@@ -376,7 +433,7 @@ static void tell(struct rec_sampler *s, int err)
 
 void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns, bool anew)
 {
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(), begin, took;
 	int err;
 
 	s->f = f;
@@ -386,8 +443,19 @@ void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_
 	if (!s->st)
 		return;
 	err = sample_summary(s);
-	if (!err)
+	if (!err && (anew || now >= s->map_due)) {
+		begin = now_ns();
 		err = sample_blocks(s, budget_ns, anew);
+		/* Who waits at a step has paid for it. */
+		s->map_due = anew ? 0 : now_ns() + MAP_REST * (now_ns() - begin);
+	}
+	if (!err && s->blocks && (anew || now >= s->owners_due)) {
+		begin = now_ns();
+		err = sample_owners(s);
+		took = now_ns() - begin;
+		s->owners_due = now_ns() + (OWNERS_REST * took > OWNERS_NS ? OWNERS_REST * took :
+									     OWNERS_NS);
+	}
 	if (!err && (!s->slow_ns || now - s->slow_ns >= SLOW_NS || budget_ns == UINT64_MAX)) {
 		err = sample_histograms(s);
 		s->slow_ns = now;

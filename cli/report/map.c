@@ -11,6 +11,16 @@
 #define MAX_FRAMES 400
 #define COLUMNS 128
 
+/* What a block adds to its cell; best is that of the blocks before. */
+static char more_telling(const struct report_map *m, const struct playhead *p, uint64_t block,
+			 char best)
+{
+	if (m->owners)
+		return owner_more_telling(best, owner_shown(p->block[block].letter,
+							    p->owner ? p->owner[block].letter : 0));
+	return state_more_telling(best, p->block[block].letter);
+}
+
 /* The cells as the playhead has them; false: out of memory. */
 static bool add_frame(struct report_map *m, const struct playhead *p, uint64_t at)
 {
@@ -25,8 +35,7 @@ static bool add_frame(struct report_map *m, const struct playhead *p, uint64_t a
 		char best = 0;
 
 		for (uint64_t b = c * m->per_cell; b < (c + 1) * m->per_cell && b < p->blocks; b++)
-			if (p->block[b].letter)
-				best = state_more_telling(best, p->block[b].letter);
+			best = more_telling(m, p, b, best);
 		fr->letters[c] = best ? best : ' ';
 	}
 	fr->letters[m->cells] = '\0';
@@ -40,21 +49,27 @@ static bool add_frame(struct report_map *m, const struct playhead *p, uint64_t a
 	return true;
 }
 
+static bool is_map(const struct rec_entry *e)
+{
+	return e->type == REC_BLOCKS || e->type == REC_OWNERS;
+}
+
 /* After this entry the map may look different. */
 static bool ends_sample(const struct recording *rec, size_t i)
 {
-	return rec->entry[i].type == REC_BLOCKS &&
-	       (i + 1 == rec->nr || rec->entry[i + 1].type != REC_BLOCKS ||
+	return is_map(&rec->entry[i]) &&
+	       (i + 1 == rec->nr || !is_map(&rec->entry[i + 1]) ||
 		rec->entry[i + 1].at != rec->entry[i].at);
 }
 
-bool report_map_make(struct report_map *m, const struct recording *rec)
+bool report_map_make(struct report_map *m, const struct recording *rec, bool owners)
 {
 	size_t samples = 0, seen = 0, skip;
 	struct playhead p;
 	bool good = true;
 
 	memset(m, 0, sizeof(*m));
+	m->owners = owners;
 	playhead_init(&p, rec);
 	for (size_t i = 0; i < rec->nr; i++)
 		samples += ends_sample(rec, i);
@@ -63,6 +78,9 @@ bool report_map_make(struct report_map *m, const struct recording *rec)
 		playhead_go_to(&p, i + 1);
 		if (!ends_sample(rec, i))
 			continue;
+		seen++;
+		if (owners && !p.owner)
+			continue;
 		if (!m->frame) {
 			m->per_cell = (p.blocks + MAX_CELLS - 1) / MAX_CELLS;
 			m->cells = (size_t)((p.blocks + m->per_cell - 1) / m->per_cell);
@@ -70,7 +88,6 @@ bool report_map_make(struct report_map *m, const struct recording *rec)
 			m->frame = calloc(samples / skip + 3, sizeof(*m->frame));
 			good = m->frame;
 		}
-		seen++;
 		if (good && (seen % skip == 1 || skip == 1 || seen == samples))
 			good = add_frame(m, &p, rec->entry[i].at);
 	}
@@ -97,6 +114,11 @@ const struct report_frame *report_map_at(const struct report_map *m, size_t entr
 	return best;
 }
 
+char report_map_class(char letter)
+{
+	return letter == '.' ? BLOCK_FREE : letter;
+}
+
 void report_map_still(FILE *f, const struct report_map *m, const struct report_frame *fr,
 		      const char *words)
 {
@@ -107,7 +129,7 @@ void report_map_still(FILE *f, const struct report_map *m, const struct report_f
 	text_write_markup(f, words);
 	fputs("\">", f);
 	/* A path for each state: runs of cells in a row. */
-	for (const char *l = STATE_LETTERS; *l; l++) {
+	for (const char *l = m->owners ? OWNER_SHOWN : STATE_LETTERS; *l; l++) {
 		bool any = false;
 
 		for (size_t i = 0, run; i < m->cells; i += run) {
@@ -118,7 +140,7 @@ void report_map_still(FILE *f, const struct report_map *m, const struct report_f
 			       fr->letters[i + run] == *l)
 				run++;
 			if (!any)
-				fprintf(f, "<path class=\"s-%c\" d=\"", *l);
+				fprintf(f, "<path class=\"s-%c\" d=\"", report_map_class(*l));
 			any = true;
 			fprintf(f, "M%zu %zuh%zuv1h-%zuz", i % m->columns, i / m->columns, run,
 				run);
@@ -133,7 +155,7 @@ void report_map_still(FILE *f, const struct report_map *m, const struct report_f
 static void cells_of(const struct report_map *m, const char *letters, struct rec_block *b)
 {
 	for (size_t i = 0; i < m->cells; i++)
-		b[i] = (struct rec_block){ .letter = letters[i] == ' ' ? 0 : letters[i] };
+		b[i].letter = letters[i] == ' ' ? 0 : report_map_class(letters[i]);
 }
 
 /* The step that a time is in, as a number in its run; 0: before any. */

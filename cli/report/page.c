@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The page of a report: see report.h. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -181,16 +182,42 @@ static void put_measures(FILE *f, const struct recording *rec, struct part run)
 		fputs("</tbody></table>\n", f);
 }
 
-/* What happened at each step, with the map as it was when it began. */
+static size_t cells_with(const struct report_frame *fr, char letter)
+{
+	size_t n = 0;
+
+	for (const char *l = fr->letters; *l; l++)
+		n += *l == letter;
+	return n;
+}
+
+/* The map as step number begins, before this entry. */
+static void put_still(FILE *f, const struct report_map *m, size_t entry, unsigned int number)
+{
+	const struct report_frame *fr = m->nr_frames ? report_map_at(m, entry) : NULL;
+	char words[240];
+
+	if (!fr)
+		return;
+	if (m->owners)
+		snprintf(words, sizeof(words),
+			 "Whose data lies in tag storage as step %u begins: of %zu cells %zu are the attacker's, and %zu more of the attacker's are needed for tags",
+			 number, m->cells, cells_with(fr, 'a'), cells_with(fr, 'A'));
+	else
+		snprintf(words, sizeof(words),
+			 "The map of tag storage as step %u begins: of %zu cells %zu hold tags",
+			 number, m->cells, cells_with(fr, BLOCK_RESERVED));
+	report_map_still(f, m, fr, words);
+}
+
+/* What happened at each step, with the maps as they were when it began. */
 static void put_steps(FILE *f, const struct recording *rec, struct part run,
-		      const struct report_map *m)
+		      const struct report_map *m, const struct report_map *owners)
 {
 	unsigned int n = 0;
-	char words[200];
 
 	for (size_t i = run.first; i <= run.last; i++) {
 		const struct event *ev = event_at(rec, i);
-		const struct report_frame *fr;
 		size_t next = i + 1;
 
 		if (!ev || ev->type != EVENT_STEP)
@@ -203,16 +230,11 @@ static void put_steps(FILE *f, const struct recording *rec, struct part run,
 		/* Its own reading comes before what it does. */
 		while (next < rec->nr && !event_at(rec, next))
 			next++;
-		fr = m->nr_frames && n <= MAX_STILLS ? report_map_at(m, next) : NULL;
-		if (fr) {
-			size_t tags = 0;
-
-			for (const char *l = fr->letters; *l; l++)
-				tags += *l == BLOCK_RESERVED;
-			snprintf(words, sizeof(words),
-				 "The map of tag storage as step %u begins: of %zu cells %zu hold tags",
-				 ev->number, m->cells, tags);
-			report_map_still(f, m, fr, words);
+		if (n <= MAX_STILLS) {
+			fputs("<div class=\"stills\">\n", f);
+			put_still(f, m, next, ev->number);
+			put_still(f, owners, next, ev->number);
+			fputs("</div>\n", f);
 		}
 		fputs("</li>\n", f);
 	}
@@ -221,7 +243,7 @@ static void put_steps(FILE *f, const struct recording *rec, struct part run,
 }
 
 static void put_run(FILE *f, const struct recording *rec, struct part run,
-		    const struct report_map *m)
+		    const struct report_map *m, const struct report_map *owners)
 {
 	const struct event *start = event_at(rec, run.first), *end = event_at(rec, run.last);
 	const char *verdict = verdict_name(end->end->verdict);
@@ -246,7 +268,7 @@ static void put_run(FILE *f, const struct recording *rec, struct part run,
 	}
 	fputs("</p>\n", f);
 	put_failures(f, rec, run);
-	put_steps(f, rec, run, m);
+	put_steps(f, rec, run, m, owners);
 	put_measures(f, rec, run);
 	put_results(f, rec, run);
 	fputs("</section>\n", f);
@@ -297,12 +319,16 @@ static void put_overview(FILE *f, const struct report_input *in)
 	fputs(any ? "</tbody></table>\n" : "<p>Nothing was run in it.</p>\n", f);
 }
 
-static void put_legend(FILE *f)
+static void put_legend(FILE *f, const struct report_map *m)
 {
 	fputs("<ul class=\"legend\">\n", f);
-	for (const char *l = STATE_LETTERS; *l; l++) {
-		fprintf(f, "<li><span class=\"cell b-%c\" aria-hidden=\"true\">%c</span> ", *l, *l);
-		text_write_markup(f, state_letter_text(*l));
+	for (const char *l = m->owners ? OWNER_SHOWN : STATE_LETTERS; *l; l++) {
+		fprintf(f, "<li><span class=\"cell b-%c\" aria-hidden=\"true\">%c</span> ",
+			report_map_class(*l), *l);
+		text_write_markup(f, m->owners ? owner_text(*l) : state_letter_text(*l));
+		if (m->owners && isupper((unsigned char)*l))
+			fputs(*l == 'T' ? " of the scenario's memory" :
+					  ", where tags of the scenario's memory belong", f);
 		fputs("</li>\n", f);
 	}
 	fputs("</ul>\n", f);
@@ -310,47 +336,58 @@ static void put_legend(FILE *f)
 
 static void put_map(FILE *f, const struct recording *rec, const struct report_map *m, size_t n)
 {
+	const char *title = m->owners ? "Whose data lies in tag storage" : "The map of tag storage";
 	char id[40];
 
 	if (!m->nr_frames) {
-		fputs("<p>There was no map of tag storage to record.</p>\n", f);
+		fputs(m->owners ? "<p>It was not recorded whose data lies in tag storage.</p>\n" :
+				  "<p>There was no map of tag storage to record.</p>\n", f);
 		return;
 	}
-	fprintf(f, "<h3>The map of tag storage</h3>\n<p>Each cell is %" PRIu64 " block%s. Move the "
-		"slider, with the arrow keys too, to go through time.</p>\n", m->per_cell,
+	fprintf(f, "<h3>%s</h3>\n<p>Each cell is %" PRIu64 " block%s. Move the "
+		"slider, with the arrow keys too, to go through time.</p>\n", title, m->per_cell,
 		m->per_cell == 1 ? "" : "s");
-	snprintf(id, sizeof(id), "map-%zu", n);
-	fprintf(f, "<div class=\"map\" data-map=\"%s\"><canvas width=\"768\" height=\"%zu\" "
-		"role=\"img\" aria-label=\"Map of tag storage\"></canvas>"
+	snprintf(id, sizeof(id), "%s-%zu", m->owners ? "owners" : "map", n);
+	fprintf(f, "<div class=\"map\" data-map=\"%s\" data-count=\"%s\" data-title=\"%s\">"
+		"<canvas width=\"768\" height=\"%zu\" role=\"img\" aria-label=\"%s\"></canvas>"
 		"<p class=\"controls\"><button type=\"button\">Play</button> "
 		"<label>Time <input type=\"range\" min=\"0\" max=\"%zu\" value=\"0\"></label> "
 		"<output aria-live=\"polite\"></output></p></div>\n", id,
-		(m->cells + m->columns - 1) / m->columns * 768 / m->columns, m->nr_frames - 1);
-	put_legend(f);
+		m->owners ? "aA are the attacker's;A of these are needed for tags" : "r hold tags",
+		title, (m->cells + m->columns - 1) / m->columns * 768 / m->columns, title,
+		m->nr_frames - 1);
+	put_legend(f, m);
 	report_map_data(f, m, rec, id);
 }
 
 static int put_input(FILE *f, const struct report_input *in, size_t n)
 {
-	struct report_map m;
+	struct report_map m, owners;
 	struct part run;
 	size_t at = 0;
 
-	if (!report_map_make(&m, in->rec))
+	if (!report_map_make(&m, in->rec, false))
 		return -ENOMEM;
+	if (!report_map_make(&owners, in->rec, true)) {
+		report_map_free(&m);
+		return -ENOMEM;
+	}
 	fprintf(f, "<section id=\"r%zu\"><h2>", n);
 	text_write_markup(f, in->name);
 	fputs("</h2>\n", f);
 	put_overview(f, in);
 	put_map(f, in->rec, &m, n);
+	if (m.nr_frames)
+		put_map(f, in->rec, &owners, n);
 	if (in->rec->has_state) {
 		fputs("<h3>Counters and latencies</h3>\n", f);
 		report_plots(f, in->rec, &m);
 	}
 	while (next_run(in->rec, &at, &run))
-		put_run(f, in->rec, run, &m);
+		put_run(f, in->rec, run, &m, &owners);
 	fputs("</section>\n", f);
 	report_map_free(&m);
+	report_map_free(&owners);
 	return 0;
 }
 

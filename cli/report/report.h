@@ -27,6 +27,7 @@ int report_page(FILE *f, const struct report_input *in, size_t n);
 
 /* What came together at a time: cells of the map, each a letter of one block or several. */
 struct report_map {
+	bool owners;			/* letters are those of OWNER_SHOWN, not of states */
 	size_t cells, columns;
 	uint64_t per_cell;		/* blocks */
 	size_t nr_frames;
@@ -37,14 +38,19 @@ struct report_map {
 	} *frame;
 };
 
-/* Of a recording without a map: no frames. false: out of memory. */
-bool report_map_make(struct report_map *m, const struct recording *rec);
+/*
+ * Of a recording without a map, or one that does not say whose the blocks are: no frames.
+ * false: out of memory.
+ */
+bool report_map_make(struct report_map *m, const struct recording *rec, bool owners);
 void report_map_free(struct report_map *m);
 /* The frame that is there when all before this entry is done. */
 const struct report_frame *report_map_at(const struct report_map *m, size_t entry);
 /* A still picture, with this in words for who does not see it. */
 void report_map_still(FILE *f, const struct report_map *m, const struct report_frame *fr,
 		      const char *words);
+/* What a letter is called in the names of classes. */
+char report_map_class(char letter);
 /* All frames, for the script. id is that of its element. */
 void report_map_data(FILE *f, const struct report_map *m, const struct recording *rec,
 		     const char *id);

@@ -19,6 +19,7 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	};
 	struct rlimit no_core = { 0, 0 };
 
+	process_name("scenario");
 	setrlimit(RLIMIT_CORE, &no_core);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	catch_crashes(&r);

@@ -51,14 +51,7 @@ bool pfn_in_tag_storage(struct run *r, uint64_t pfn)
 int64_t pfn_block(struct run *r, uint64_t pfn)
 {
 	read_regions(r);
-	for (size_t i = 0; i < nr_regions; i++) {
-		uint64_t off = pfn * page_size() - regions[i].mem_base;
-
-		if (off < regions[i].mem_size)
-			return (int64_t)(regions[i].first_block +
-					 off / (regions[i].block_size * STATE_DATA_PER_TAG));
-	}
-	return -1;
+	return state_block_of(regions, nr_regions, pfn * page_size());
 }
 
 uint64_t pfn_middle(struct run *r)

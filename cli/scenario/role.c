@@ -20,6 +20,15 @@ struct child {
 	int wstatus;
 };
 
+void process_name(const char *role)
+{
+	char name[16];
+
+	/* The kernel cuts it to this, too. */
+	snprintf(name, sizeof(name), OWNER_COMM "%s", role);
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
 static void die_with(struct run *r, pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
@@ -41,6 +50,7 @@ role_main(struct run *r, const struct role *role, unsigned int number, pid_t par
 	r->children = NULL;
 	r->rnd = mix64(r->seed + number);
 	die_with(r, parent);
+	process_name(role->name);
 	if (role->user == ROLE_USER) {
 		if (!become_user(why, sizeof(why)))
 			bail(r, "cannot become an ordinary user: %s", why);

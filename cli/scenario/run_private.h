@@ -52,6 +52,8 @@ void say_denied(const char *name) __attribute__((noreturn));
 
 /* ---- role.c ---------------------------------------------------------------- */
 
+/* Give this process the name by which the map of owners knows it. */
+void process_name(const char *role);
 /* At the end: a result for each role that crashed unnoticed, then none is left. */
 void finish_roles(struct run *r);
 

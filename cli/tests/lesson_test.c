@@ -86,6 +86,7 @@ TEST(lessons_that_are_none)
 		{ HEAD "## After step 2\n\nA.\n\n## After step 1\n", "comes before the one" },
 		{ HEAD "## After step 2\n* Show: me\n", "'Show: me'" },
 		{ HEAD "## After step 2\n* Show: block in state x\n", "block in state LETTER" },
+		{ HEAD "## After step 2\n* Show: owner x\n", "owner LETTER" },
 		{ HEAD KNOW KNOW, "a second 'What you know'" },
 		{ HEAD "## What to watch\n* Hint: x\n", "there is no 'Hint' here" },
 		{ HEAD KNOW STOPS ASK("counter blocks") TAIL, "'Answer: counter blocks'" },
@@ -239,6 +240,8 @@ TEST(lessons_and_recordings)
 	EXPECT_FALSE(fits(FIT(THREE("* Show: changes", "step 3"), "measure m"), why, sizeof(why)));
 	EXPECT_TRUE(strstr(why, "after step 3 of run 1 is not reached: it has 2 steps"))
 		LOG("%s", why);
+	/* The recording does not say whose the blocks are. */
+	EXPECT_FALSE(fits(FIT(THREE("* Show: owner A", "the end"), "measure m"), why, sizeof(why)));
 	EXPECT_FALSE(fits(FIT(THREE("* Show: block in state p", "the end"), "measure m"), why,
 			  sizeof(why)));
 	EXPECT_TRUE(strstr(why, "after step 1 of run 1 there is no block")) LOG("%s", why);

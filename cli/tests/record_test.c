@@ -54,7 +54,8 @@ TEST(blocks_there_and_back)
 		f = open_memstream(&text, &len);
 		EXPECT_EQ(memcmp(was, now, sizeof(was)) != 0, rec_blocks_print(f, was, now, N));
 		fclose(f);
-		ASSERT_TRUE(rec_blocks_apply(text, back, generation, N, 7, why, sizeof(why)))
+		ASSERT_TRUE(rec_blocks_apply(text, STATE_LETTERS, back, generation, N, 7, why,
+					     sizeof(why)))
 			LOG("%s", why);
 		for (int i = 0; i < N; i++)
 			if (now[i].letter)
@@ -78,12 +79,14 @@ TEST(blocks_that_are_none)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		*why = '\0';
-		EXPECT_FALSE(rec_blocks_apply(bad[i], b, generation, 10, 0, why, sizeof(why)))
+		EXPECT_FALSE(rec_blocks_apply(bad[i], STATE_LETTERS, b, generation, 10, 0, why,
+					      sizeof(why)))
 			LOG("%s", bad[i]);
 		EXPECT_NE('\0', *why);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		EXPECT_TRUE(rec_blocks_apply(good[i], b, generation, 10, 0, why, sizeof(why)))
+		EXPECT_TRUE(rec_blocks_apply(good[i], STATE_LETTERS, b, generation, 10, 0, why,
+					     sizeof(why)))
 			LOG("%s: %s", good[i], why);
 }
 
@@ -148,6 +151,59 @@ TEST(a_whole_one)
 	playhead_go_to(&p, recording_after(rec, 4));
 	EXPECT_FALSE(p.have_summary);
 	playhead_free(&p);
+	recording_free(rec);
+}
+
+#define OWNERS(at_, text_)                                                                         \
+	"{\"at\":" at_ ",\"event\":\"owners\",\"first\":0,\"changes\":\"" text_ "\"}\n"
+
+/* What the map of owners shows at an entry; "" if the recording does not say. */
+static const char *owners_at(const struct recording *rec, size_t entry)
+{
+	static char shown[9];
+	struct state_block b[8];
+	struct playhead p;
+	struct state *st;
+	char owner[8];
+	size_t got;
+
+	playhead_init(&p, rec);
+	playhead_go_to(&p, entry);
+	st = playhead_state(&p, NULL, NULL);
+	memset(shown, 0, sizeof(shown));
+	if (!state_read_owners(st, owner, 8) && !state_read_blocks(st, 0, 8, b, &got))
+		for (size_t i = 0; i < got; i++)
+			shown[i] = owner_shown(b[i].letter, owner[i]);
+	state_close(st);
+	playhead_free(&p);
+	return shown;
+}
+
+TEST(owners)
+{
+	static const char with[] = BEGINNING SUMMARY MAP("5", "d p f r 2*p d u")
+		OWNERS("5", "v a N 2*A n +2") OWNERS("9", "+1 A +4 c A") END;
+	static const char *const bad[] = { OWNERS("5", "r"), OWNERS("5", "x"), OWNERS("5", "9*a"),
+					   OWNERS("5", "t") };
+	struct recording *rec;
+	char why[300], text[2000];
+
+	ASSERT_EQ(0, read_text(with, &rec, why, sizeof(why))) LOG("%s", why);
+	EXPECT_STREQ("vaFTAo", owners_at(rec, 3));
+	EXPECT_STREQ("vAFTAocu", owners_at(rec, rec->nr));
+	EXPECT_STREQ("vaFTAo", owners_at(rec, 3));
+	/* What was recorded before there were any says nothing of them. */
+	EXPECT_STREQ("", owners_at(rec, 2));
+	recording_free(rec);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "%s%s%s%s", BEGINNING SUMMARY, MAP("5", "8*d"), bad[i],
+			 END);
+		*why = '\0';
+		EXPECT_EQ(-EPROTO, read_text(text, &rec, why, sizeof(why))) LOG("%s", bad[i]);
+		EXPECT_NE('\0', *why);
+		recording_free(rec);
+	}
+	EXPECT_EQ(-EPROTO, read_text(BEGINNING OWNERS("5", "a") END, &rec, why, sizeof(why)));
 	recording_free(rec);
 }
 
@@ -393,12 +449,22 @@ static int many_replays(struct state *st, struct state_replays **rep, size_t *n)
 	return 0;
 }
 
+/* The attacker has what is after the window, and all of the window is needed. */
+static int many_owners(struct state *st, char *owner, uint64_t blocks)
+{
+	(void)st;
+	for (uint64_t i = 0; i < blocks; i++)
+		owner[i] = i >= window_at * 64 + 500 ? 'a' : i >= window_at * 64 ? 'N' : 'n';
+	return 0;
+}
+
 static int many_open(struct state *st, const char *argument)
 {
 	static const struct state_ops ops = {
 		.read_summary = many_summary,
 		.read_regions = many_regions,
 		.read_blocks = many_blocks_read,
+		.read_owners = many_owners,
 		.read_latency = many_latency,
 		.read_replays = many_replays,
 	};
@@ -431,7 +497,8 @@ static uint64_t record_many(uint64_t blocks, unsigned int samples, uint64_t budg
 	fputs(BEGINNING, rec_lines(w));
 	for (unsigned int i = 0; i < samples; i++) {
 		window_at++;
-		rec_sample(s, rec_lines(w), i * 100000000ULL, budget_ns, false);
+		rec_sample(s, rec_lines(w), i * 100000000ULL, budget_ns,
+			   budget_ns == UINT64_MAX || i + 1 == samples);
 		if (i % 10 == 9)
 			ASSERT_EQ(0, rec_flush(w));
 	}
@@ -459,6 +526,9 @@ static void expect_window(const struct recording *rec, uint64_t at)
 			ASSERT_TRUE(p.block[i].letter == 'r' && i >= at * 64 && i < at * 64 + 500);
 	EXPECT_EQ('r', p.block[at * 64].letter);
 	EXPECT_EQ('r', p.block[at * 64 + 499].letter);
+	ASSERT_TRUE(p.owner);
+	for (uint64_t i = 0; i < p.blocks; i++)
+		ASSERT_EQ("nNa"[(i >= at * 64) + (i >= at * 64 + 500)], p.owner[i].letter);
 	playhead_free(&p);
 }
 

@@ -114,6 +114,43 @@ TEST_F(reader, other_counters)
 	}
 }
 
+TEST(owners_shown)
+{
+	static const struct {
+		char letter, owner, shown;
+	} cases[] = {
+		{ 'f', 'n', '.' }, { 'f', 'N', 'F' }, { 'f', 'a', '.' }, { 'd', 'a', 'a' },
+		{ 'p', 'A', 'A' }, { 'd', 'n', 'o' }, { 'i', 'N', 'O' }, { 'r', 'n', 't' },
+		{ 'r', 'N', 'T' }, { 'P', 'N', 'T' }, { 'r', 'a', 't' }, { 'c', 'n', 'c' },
+		{ 'c', 'N', 'C' }, { 'u', 'N', 'u' }, { 'd', 's', 's' }, { 0, 'a', 0 },
+		{ 'd', 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		EXPECT_EQ(cases[i].shown, owner_shown(cases[i].letter, cases[i].owner))
+			LOG("%c %c", cases[i].letter, cases[i].owner);
+	for (const char *l = OWNER_SHOWN; *l; l++)
+		EXPECT_NE(0, strcmp("not known", owner_text(*l))) LOG("%c", *l);
+	EXPECT_EQ('A', owner_more_telling('T', 'A'));
+	EXPECT_EQ('T', owner_more_telling('a', 'T'));
+	EXPECT_EQ('a', owner_more_telling(0, 'a'));
+}
+
+TEST(block_of_an_address)
+{
+	struct state_region r[] = {
+		{ .mem_base = 0x1000000, .mem_size = 0x100000, .block_size = 4096, .blocks = 8 },
+		{ .mem_base = 0x8000000, .mem_size = 0x100000, .block_size = 8192,
+		  .first_block = 8, .blocks = 4 },
+	};
+
+	EXPECT_EQ(0, state_block_of(r, 2, 0x1000000));
+	EXPECT_EQ(1, state_block_of(r, 2, 0x1020000));
+	EXPECT_EQ(-1, state_block_of(r, 2, 0x1100000));
+	EXPECT_EQ(-1, state_block_of(r, 2, 0xffffff));
+	EXPECT_EQ(9, state_block_of(r, 2, 0x8040000));
+}
+
 TEST(the_more_telling_state)
 {
 	const char order[] = "iprPcduf";

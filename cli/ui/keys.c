@@ -57,6 +57,8 @@ const struct binding bindings[] = {
 	  { 'c' } },
 	{ ACT_MARK, IN(MAP), "forget what changed (a step does it too)", "m", { 'm' } },
 	{ ACT_LETTERS, IN(MAP), "letters, or shades", "a", { 'a' } },
+	{ ACT_OWNERS, IN(MAP), "whose data it is and whose tags belong there, or states", "o",
+	  { 'o' } },
 
 	{ ACT_UP, LISTS, "a line up", "Up, k", { KEY_UP, 'k' } },
 	{ ACT_DOWN, LISTS, "a line down", "Down, j", { KEY_DOWN, 'j' } },

@@ -726,6 +726,7 @@ static int loop(struct ui *ui, const sigset_t *open_mask)
 		if (n)
 			due = ui->paused ? due : 0;
 		if (ui->session->new_step) {
+			ui->model.owners_due = 0;
 			if (!ui->paused)
 				refresh_state(ui);
 			/* If it waits, what the step before changed is to be looked at. */

@@ -35,10 +35,19 @@ int model_open(struct model *m, struct state *st, struct log *log)
 	return err;
 }
 
+static void forget_owners(struct model *m)
+{
+	free(m->owner);
+	m->owner = NULL;
+	m->owners_due = 0;
+	m->owners_error[0] = '\0';
+}
+
 void model_forget(struct model *m)
 {
 	/* The next refresh begins another map. */
 	map_free(&m->map);
+	forget_owners(m);
 	m->samples = 0;
 }
 
@@ -47,6 +56,7 @@ void model_close(struct model *m)
 	state_close(m->st);
 	trace_close(m->trace);
 	map_free(&m->map);
+	free(m->owner);
 	free(m->regions);
 	free(m->history);
 	free(m->latency[0]);
@@ -183,6 +193,44 @@ static int read_block(struct model *m, const struct model_needs *needs)
 	return 0;
 }
 
+/* ---- Owners ----------------------------------------------------------------------- */
+
+/* A tenth of the time at most goes into it: a process may have much memory. */
+static void read_owners(struct model *m)
+{
+	uint64_t begin = now_ns();
+	char *owner;
+
+	if (begin < m->owners_due)
+		return;
+	forget_owners(m);
+	if (m->now.blocks > MAX_OWNERS) {
+		snprintf(m->owners_error, sizeof(m->owners_error),
+			 "there are too many blocks to ask whose each is");
+		return;
+	}
+	owner = calloc(m->now.blocks + 1, 1);
+	if (!owner) {
+		snprintf(m->owners_error, sizeof(m->owners_error), "out of memory");
+		return;
+	}
+	if (state_read_owners(m->st, owner, m->now.blocks)) {
+		snprintf(m->owners_error, sizeof(m->owners_error), "%s", state_error(m->st));
+		free(owner);
+		return;
+	}
+	m->owner = owner;
+	m->owners_due = now_ns() + 9 * (now_ns() - begin);
+}
+
+char model_owner(const struct model *m, uint64_t block)
+{
+	int letter = map_letter(&m->map, block);
+
+	return m->owner && letter >= 0 && block < m->now.blocks ?
+		       owner_shown(STATE_LETTERS[letter], m->owner[block]) : 0;
+}
+
 /* ---- All of it -------------------------------------------------------------------- */
 
 static int read_latencies(struct model *m)
@@ -249,6 +297,7 @@ static int refresh(struct model *m, const struct model_needs *needs)
 		err = read_regions(m);
 	if (!err && m->map.blocks != m->now.blocks) {
 		map_free(&m->map);
+		forget_owners(m);
 		if (map_init(&m->map, m->now.blocks)) {
 			snprintf(m->error, sizeof(m->error),
 				 "no memory for a map of %" PRIu64 " blocks", m->now.blocks);
@@ -267,6 +316,8 @@ static int refresh(struct model *m, const struct model_needs *needs)
 	}
 	if (!err)
 		err = read_block(m, needs);
+	if (!err && needs->owners)
+		read_owners(m);
 	if (!err && needs->latencies)
 		err = read_latencies(m);
 	return err;

@@ -12,12 +12,14 @@
 #include "ui/log.h"
 
 #define HISTORY 512		/* refreshes that are remembered */
+#define MAX_OWNERS (1u << 22)	/* blocks of a map whose owners are read: 16 GiB of tags */
 #define BLOCK_ROWS 128		/* pages looked up at a refresh, at most */
 
 /* What a refresh should read besides the summary. */
 struct model_needs {
 	struct map_window window;	/* count 0: nothing of the map */
 	bool latencies;
+	bool owners;
 	int64_t block;			/* this one and its own pages; -1: none */
 	/* Pages of that block: row 0 is its first tag storage page, data pages follow. */
 	uint64_t row, rows;
@@ -64,6 +66,10 @@ struct model {
 	struct blockmap map;
 	struct map_window window;	/* as last read */
 	struct block_facts block;
+	/* Of each block whose data it has, as state_read_owners(); NULL: not read, see why. */
+	char *owner;
+	char owners_error[300];
+	uint64_t owners_due;			/* now_ns() */
 
 	struct state_latency *latency[2];	/* by enum state_histogram */
 	size_t nr_latency[2];
@@ -96,6 +102,9 @@ bool model_is_gauge(const struct model *m, size_t counter);
  * much they rose from one refresh to the next. Returns how many there are.
  */
 size_t model_history(const struct model *m, size_t counter, uint64_t *v, size_t n);
+
+/* What the map of owners shows of a block; 0: not known. */
+char model_owner(const struct model *m, uint64_t block);
 
 const struct state_region *model_region(const struct model *m, uint64_t block);
 /* How many rows (pages) a block has: its own and its data. */

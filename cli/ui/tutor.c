@@ -20,6 +20,7 @@ void tutor_begin(struct ui *ui)
 
 	ui->tutor = (struct tutor){ .at = TUTOR_BEFORE, .stop = SIZE_MAX, .wanted = SIZE_MAX };
 	ui->tutor.was = facts_map(ui->model.st, &n);
+	ui->lesson->shown = true;
 	ui->view = VIEW_LESSON;
 }
 
@@ -67,6 +68,7 @@ static void arrive(struct ui *ui, size_t stop)
 	default:
 		block = stop_block(s, ui->model.st, ui->tutor.was, map);
 		ui_open(ui, VIEW_MAP);
+		ui->owners = s->show == SHOW_OWNER;
 		if (block >= 0)
 			ui_go_to_block(ui, (uint64_t)block);
 	}

@@ -15,6 +15,7 @@ struct ui_lesson {
 	const char *from;		/* why it is a recording; NULL: it is live */
 	struct facts *facts;		/* of all runs until now */
 	/* What came of it: */
+	bool shown;			/* there was a UI; else the status says why not */
 	bool next_run;			/* the user went on to the next one */
 	enum answer answer;		/* the last that was given */
 };

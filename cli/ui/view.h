@@ -55,6 +55,7 @@ struct ui {
 	uint64_t cell, first;		/* blocks in a cell; the first block in the window */
 	bool fit;			/* cell follows the size of the window */
 	bool letters;			/* letters rather than shades */
+	bool owners;			/* whose data it is, rather than states */
 	int map_rows, map_cols;		/* cells in the window, as last drawn */
 
 	struct list list[NR_VIEWS];
@@ -108,6 +109,15 @@ void text_fit(struct list *l, int64_t count, int rows);
 
 /* Shared by the map and the block view: lines about a block; returns how many. */
 int block_lines(struct ui *ui, struct rect r);
+/* Of blocks together, how many the map of owners shows as each letter of OWNER_SHOWN. */
+struct owner_counts {
+	uint64_t n[sizeof(OWNER_SHOWN) - 1];
+	uint64_t blocks;
+	char shown;		/* the most telling; 0: nothing is known */
+};
+
+void owner_count(const struct model *m, uint64_t first, uint64_t n, struct owner_counts *c);
+
 /* What a page is used for, in words; in buf. */
 const char *page_use(const struct page_row *row, char *buf, size_t size);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One block explained: where it is, what it serves, its pages, and the tags of one. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -69,12 +70,38 @@ static void cell_line(const struct ui *ui, int y, int x, int w)
 	screen_text(y, x, w, PAINT_PLAIN, text);
 }
 
+/* The same by whose they are. */
+static void owner_line(const struct ui *ui, int y, int x, int w)
+{
+	uint64_t first = (uint64_t)ui->cursor / ui->cell * ui->cell;
+	struct owner_counts c;
+	char text[300];
+	size_t len;
+
+	owner_count(&ui->model, first, ui->cell, &c);
+	len = (size_t)snprintf(text, sizeof(text), "cell: blocks %" PRIu64 " to %" PRIu64 ":",
+			       first, first + c.blocks - 1);
+	for (size_t i = 0; OWNER_SHOWN[i] && len < sizeof(text); i++)
+		if (c.n[i])
+			len += (size_t)snprintf(text + len, sizeof(text) - len, " %" PRIu64 " %c",
+						c.n[i], OWNER_SHOWN[i]);
+	screen_text(y, x, w, PAINT_PLAIN, text);
+}
+
+/* "pinned: the attacker's data; needed for tags of the scenario" */
+static void owner_words(const char *state, char shown, char *buf, size_t size)
+{
+	snprintf(buf, size, "%c %.*s: %s%s", shown, (int)strcspn(state, ":"), state,
+		 owner_text(shown), shown == 'T' ? " of the scenario's memory" :
+		 isupper((unsigned char)shown) ? "; needed for tags of the scenario's" : "");
+}
+
 int block_lines(struct ui *ui, struct rect r)
 {
 	const struct block_facts *f = &ui->model.block;
-	int y = r.y, end = r.y + r.h, x, n;
+	int y = r.y, end = r.y + r.h, x, n, paint;
 	uint64_t data_end;
-	char use[200];
+	char use[200], shown;
 	const char *text;
 
 	if (f->number != ui->cursor || f->err) {
@@ -86,9 +113,16 @@ int block_lines(struct ui *ui, struct rect r)
 	text = state_letter_text(f->block.letter);
 	x = r.x + screen_printf(y, r.x, r.w, PAINT_BOLD, "block %" PRId64 "  ", f->number);
 	n = state_letter_number(f->block.letter);
-	x += screen_printf(y, x, r.x + r.w - x, n < 0 ? (int)PAINT_PLAIN : (int)PAINT_FREE + n,
-			   "%c %s", text ? f->block.letter : '?',
-			   text ? text : "not known");
+	shown = ui->owners && ui->view == VIEW_MAP ? model_owner(&ui->model, (uint64_t)f->number) :
+						      '\0';
+	paint = n < 0 ? (int)PAINT_PLAIN : (int)PAINT_FREE + n;
+	if (!text)
+		snprintf(use, sizeof(use), "? not known");
+	else if (shown && shown != '.' && shown != 'u')
+		owner_words(text, shown, use, sizeof(use));
+	else
+		snprintf(use, sizeof(use), "%c %s", f->block.letter, text);
+	x += screen_text(y, x, r.x + r.w - x, paint, use);
 	if (f->block.letter == BLOCK_RESERVED || f->block.tagged)
 		screen_printf(y, x, r.x + r.w - x, PAINT_PLAIN, ", of %u page%s", f->block.tagged,
 			      f->block.tagged == 1 ? "" : "s");
@@ -109,7 +143,7 @@ int block_lines(struct ui *ui, struct rect r)
 			      "for the tags of 0x%" PRIx64 " to 0x%" PRIx64 " (%" PRIu64
 			      " pages of data)", f->data_base, data_end - 1, f->data_pages);
 	if (y < end && ui->cell > 1 && ui->view == VIEW_MAP)
-		cell_line(ui, y++, r.x, r.w);
+		(ui->owners ? owner_line : cell_line)(ui, y++, r.x, r.w);
 	if (y < end)
 		screen_printf(y++, r.x, r.w, PAINT_DIM,
 			      "region %u, state changed at generation %" PRIu64 " of %" PRIu64,

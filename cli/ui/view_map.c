@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The map of tag storage: a cell for one block, or for some. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +92,112 @@ static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *
 	screen_text(y, x, 1, paint | flags, glyph);
 }
 
+/* ---- Owners ----------------------------------------------------------------------------- */
+
+static const struct {
+	char letter;
+	int paint;
+	const char *name;
+} owners[] = {
+	{ '.', PAINT_FREE, "free" },
+	{ OWNER_ATTACKER, PAINT_PINNED, "attacker" },
+	{ OWNER_VICTIM, PAINT_RESERVED, "victim" },
+	{ OWNER_SCENARIO, PAINT_ISOLATING, "scenario" },
+	{ OWNER_OTHERS, PAINT_DATA, "others" },
+	{ OWNER_CACHE, PAINT_CACHED, "cache" },
+	{ 't', PAINT_PERMANENT, "tags" },
+};
+#define NR_OWNERS (sizeof(owners) / sizeof(owners[0]))
+
+void owner_count(const struct model *m, uint64_t first, uint64_t n, struct owner_counts *c)
+{
+	memset(c, 0, sizeof(*c));
+	for (uint64_t b = first; b < first + n && b < m->now.blocks; b++) {
+		char shown = model_owner(m, b);
+
+		c->blocks++;
+		if (!shown)
+			continue;
+		c->n[strchr(OWNER_SHOWN, shown) - OWNER_SHOWN]++;
+		c->shown = owner_more_telling(c->shown, shown);
+	}
+}
+
+static uint64_t counted(const struct owner_counts *c, char shown)
+{
+	return c->n[strchr(OWNER_SHOWN, shown) - OWNER_SHOWN];
+}
+
+static int owner_paint(char shown)
+{
+	char small = shown == 'F' ? '.' : (char)tolower((unsigned char)shown);
+
+	for (size_t i = 0; i < NR_OWNERS; i++)
+		if (owners[i].letter == small)
+			return owners[i].paint;
+	return PAINT_UNUSABLE;
+}
+
+/* What is needed is a letter in any case: a capital. */
+static void draw_owner(const struct ui *ui, int y, int x, uint64_t first, int flags)
+{
+	struct owner_counts c;
+	char letter[2] = "?";
+	uint64_t n;
+
+	owner_count(&ui->model, first, ui->cell, &c);
+	if (!c.shown) {
+		screen_text(y, x, 1, PAINT_DIM | flags, screen_is_utf8() ? "·" : "?");
+		return;
+	}
+	letter[0] = c.shown;
+	n = counted(&c, c.shown);
+	if (isupper((unsigned char)c.shown))
+		flags |= PAINT_STRONG;
+	screen_text(y, x, 1, owner_paint(c.shown) | flags,
+		    ui->letters || isupper((unsigned char)c.shown) || c.shown == '.' ? letter :
+		    screen_shade(n == c.blocks ? 4 : 1 + (int)(3 * n / c.blocks)));
+}
+
+static void draw_owner_legend(const struct ui *ui, int y, int x, int w)
+{
+	int end = x + w;
+
+	for (size_t i = 0; i < NR_OWNERS && x < end; i++) {
+		char letter[2] = { owners[i].letter, '\0' };
+
+		x += screen_text(y, x, end - x, owners[i].paint,
+				 ui->letters || *letter == '.' ? letter : screen_shade(4));
+		x += screen_printf(y, x, end - x, PAINT_PLAIN, " %s  ", owners[i].name);
+	}
+	x += screen_text(y, x, end - x, PAINT_PLAIN | PAINT_STRONG, "A");
+	screen_text(y, x, end - x, PAINT_PLAIN, ": needed");
+}
+
+/* Who holds what the scenario needs. */
+static void draw_owner_numbers(const struct ui *ui, int y, int x, int w)
+{
+	struct owner_counts c;
+	uint64_t needed = 0, free_ones, tags, attackers;
+	int end = x + w;
+
+	owner_count(&ui->model, 0, ui->model.now.blocks, &c);
+	for (const char *l = OWNER_SHOWN; isupper((unsigned char)*l); l++)
+		needed += counted(&c, *l);
+	attackers = counted(&c, 'A');
+	tags = counted(&c, 'T');
+	free_ones = counted(&c, 'F');
+	x += screen_printf(y, x, end - x, PAINT_PINNED, "attacker %" PRIu64,
+			   attackers + counted(&c, OWNER_ATTACKER));
+	x += screen_printf(y, x, end - x, PAINT_PLAIN,
+			   "  needed %" PRIu64 ": with tags %" PRIu64 ", free %" PRIu64 ", ",
+			   needed, tags, free_ones);
+	x += screen_printf(y, x, end - x, attackers ? PAINT_BAD : PAINT_PLAIN,
+			   "attacker's %" PRIu64, attackers);
+	screen_printf(y, x, end - x, PAINT_PLAIN, ", others' %" PRIu64,
+		      needed - tags - free_ones - attackers);
+}
+
 static void draw_legend(struct ui *ui, int y, int x, int w)
 {
 	const struct state_summary *s = &ui->model.now;
@@ -147,8 +254,9 @@ static void draw_zoom(struct ui *ui, int y, int x, int w)
 	if (last > ui->model.now.blocks)
 		last = ui->model.now.blocks;
 	snprintf(text, sizeof(text),
-		 "%" PRIu64 " block%s a cell, blocks %" PRIu64 " to %" PRIu64 "%s%s",
-		 ui->cell, ui->cell == 1 ? "" : "s", ui->first, last - 1,
+		 "%s%" PRIu64 " block%s a cell, blocks %" PRIu64 " to %" PRIu64 "%s%s",
+		 ui->owners ? "owners: " : "", ui->cell, ui->cell == 1 ? "" : "s", ui->first,
+		 last - 1,
 		 ui->fit ? " (all)" : "", part);
 	screen_rule(y, x, w, text);
 }
@@ -181,8 +289,19 @@ static void map_draw(struct ui *ui, struct rect r)
 		return;
 	}
 	place(ui, rows, cols);
-	draw_numbers(ui, y++, r.x, r.w);
-	draw_legend(ui, y++, r.x, r.w);
+	if (ui->owners && !ui->model.owner) {
+		screen_printf(y++, r.x, r.w, PAINT_WARN, "Whose data it is cannot be told: %s",
+			      *ui->model.owners_error ? ui->model.owners_error :
+							"it is not read yet");
+	} else if (ui->owners) {
+		draw_owner_numbers(ui, y++, r.x, r.w);
+	} else {
+		draw_numbers(ui, y++, r.x, r.w);
+	}
+	if (ui->owners)
+		draw_owner_legend(ui, y++, r.x, r.w);
+	else
+		draw_legend(ui, y++, r.x, r.w);
 	for (int i = 0; i < rows; i++, y++) {
 		uint64_t at = ui->first + ui->cell * (uint64_t)(i * cols);
 
@@ -192,6 +311,10 @@ static void map_draw(struct ui *ui, struct rect r)
 		for (int k = 0; k < cols && at < ui->model.now.blocks; k++, at += ui->cell) {
 			bool here = (uint64_t)ui->cursor / ui->cell == at / ui->cell;
 
+			if (ui->owners) {
+				draw_owner(ui, y, r.x + LABEL + k, at, here ? PAINT_CURSOR : 0);
+				continue;
+			}
 			map_cell(&ui->model.map, at, ui->cell, &cell);
 			draw_cell(ui, y, r.x + LABEL + k, &cell, here ? PAINT_CURSOR : 0);
 		}
@@ -209,6 +332,12 @@ static void map_needs(const struct ui *ui, struct model_needs *needs)
 	needs->window.cell = ui->cell;
 	needs->window.count = ui->cell * (uint64_t)(ui->map_rows * ui->map_cols);
 	needs->block = ui->cursor;
+	needs->owners = ui->owners;
+	/* Of blocks that are not read nothing is known, and its numbers are of all. */
+	if (ui->owners && ui->map_rows) {
+		needs->window.first = 0;
+		needs->window.count = ui->model.now.blocks + ui->cell;
+	}
 }
 
 static void zoom(struct ui *ui, uint64_t cell)
@@ -224,6 +353,12 @@ static void zoom(struct ui *ui, uint64_t cell)
 	ui->first = ui->first > line * row ? ui->first - line * row : 0;
 }
 
+/* The same of owners: the attacker's, or one that is needed and holds no tags. */
+static bool stands_out(char shown)
+{
+	return shown == OWNER_ATTACKER || (isupper((unsigned char)shown) && shown != 'T');
+}
+
 /* The next block, as far as is known, that is in use for tags, or stands in the way. */
 static void next_block(struct ui *ui, int dir)
 {
@@ -233,13 +368,15 @@ static void next_block(struct ui *ui, int dir)
 	for (at += dir; at >= 0 && at < n; at += dir) {
 		int l = map_letter(map, (uint64_t)at);
 
-		if (l >= 0 && STATE_LETTERS[l] != BLOCK_FREE && STATE_LETTERS[l] != BLOCK_DATA) {
+		if (ui->owners ? stands_out(model_owner(&ui->model, (uint64_t)at)) :
+		    l >= 0 && STATE_LETTERS[l] != BLOCK_FREE && STATE_LETTERS[l] != BLOCK_DATA) {
 			ui_go_to_block(ui, (uint64_t)at);
 			return;
 		}
 	}
-	ui_say(ui, "no block %s this is known to be anything but free or data",
-	       dir > 0 ? "after" : "before");
+	ui_say(ui, "no block %s this is known to be %s", dir > 0 ? "after" : "before",
+	       ui->owners ? "the attacker's, or needed and without tags" :
+			    "anything but free or data");
 }
 
 /* The next block that changed, from the start again after the last. */
@@ -321,6 +458,9 @@ static bool map_act(struct ui *ui, enum action action)
 		return true;
 	case ACT_LETTERS:
 		ui->letters = !ui->letters;
+		return true;
+	case ACT_OWNERS:
+		ui->owners = !ui->owners;
 		return true;
 	default:
 		return false;

@@ -23,6 +23,7 @@ static FILE *nowhere;
 static void show_state(struct state *st)
 {
 	static struct state_block b[MAX_BLOCKS];
+	static char owner[MAX_BLOCKS];
 	struct state_summary s;
 	struct state_region *r;
 	struct state_latency *lat;
@@ -33,6 +34,9 @@ static void show_state(struct state *st)
 	if (state_read_summary(st, &s))
 		return;
 	state_read_blocks(st, 1, MAX_BLOCKS, b, &got);
+	if (!state_read_owners(st, owner, MAX_BLOCKS))
+		for (size_t i = 0; i < got; i++)
+			owner_text(owner_shown(b[i].letter, owner[i]));
 	state_read_regions(st, &r, &n);
 	free(r);
 	state_read_latency(st, STATE_RESERVE_LATENCY, &lat, &n);

@@ -62,3 +62,33 @@ fx_make() {
 	echo 1 >"$d/switches/gather"
 	echo 1000 >"$d/switches/fault_wait_ms"
 }
+
+# ---- Processes: what /proc would have, in DIR/proc ------------------------------------------
+
+# fx_words FILE INDEX WORD...: words of 64 bits, in hex, from word INDEX on.
+fx_words() {
+	local file=$1 at=$2 word bytes
+	shift 2
+	touch "$file"
+	for word; do
+		word=$(printf '%016x' "0x$word")
+		bytes=
+		for ((i = 14; i >= 0; i -= 2)); do bytes+="\\x${word:i:2}"; done
+		printf '%b' "$bytes" | dd of="$file" bs=8 seek="$at" conv=notrunc status=none
+		at=$((at + 1))
+	done
+}
+
+# fx_process DIR PID NAME PROGRAM PFN...: it has these page frames mapped, from 0x20000 on.
+fx_process() {
+	local p=$1/proc/$2
+	mkdir -p "$p"
+	echo "$3" >"$p/comm"
+	ln -sf "$4" "$p/exe"
+	printf '00010000-00012000 ---p 00000000 00:00 0\n00020000-00030000 rw-p 00000000 00:00 0 \n' >"$p/maps"
+	shift 4
+	local words=()
+	for pfn; do words+=("$(printf '%x' $(((1 << 63) | pfn)))"); done
+	rm -f "$p/pagemap"
+	fx_words "$p/pagemap" 32 "${words[@]}"
+}
