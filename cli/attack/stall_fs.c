@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -18,8 +19,10 @@
 #include "attack/userns.h"
 #include "scenario/thread.h"
 
-#define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
-#define FIRST_NODE 2		/* of file 0 */
+/* Of the attacker's own mount namespace. */
+#define MOUNT_POINT "/tmp"
+#define SECOND_MOUNT_POINT "/mnt"
+#define FIRST_NODE UINT64_C(2)	/* of file 0 */
 #define MAX_WRITE (STALL_REQUEST * 4096)
 
 static struct run *the_run;
@@ -143,11 +146,35 @@ static void write_file(struct run *r, const char *path, const char *text)
 	close(fd);
 }
 
+/* The caller closes dev. */
+static void mount_at(struct run *r, const char *where)
+{
+	char text[128];
+	pid_t attacker = getpid(), server;
+
+	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (dev < 0) {
+		if (errno == EACCES)
+			skip(r, "/dev/fuse is not for ordinary users here; chmod 666 /dev/fuse");
+		bail_errno(r, "/dev/fuse");
+	}
+	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev, getuid(),
+		 getgid());
+	if (mount("stall", where, "fuse", MS_NOSUID | MS_NODEV, text))
+		bail_errno(r, "mount of a FUSE file system");
+	server = fork();
+	if (server < 0)
+		bail_errno(r, "fork");
+	if (!server) {
+		serve(attacker);
+		_exit(0);
+	}
+}
+
 void stall_fs_mount(struct run *r)
 {
 	char text[128];
 	unsigned int uid = getuid(), gid = getgid();
-	pid_t attacker = getpid(), server;
 	int fd;
 
 	the_run = r;
@@ -160,22 +187,7 @@ void stall_fs_mount(struct run *r)
 	write_file(r, "/proc/self/setgroups", "deny");
 	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
 	write_file(r, "/proc/self/gid_map", text);
-	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (dev < 0) {
-		if (errno == EACCES)
-			skip(r, "/dev/fuse is not for ordinary users here; chmod 666 /dev/fuse");
-		bail_errno(r, "/dev/fuse");
-	}
-	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev, uid, gid);
-	if (mount("stall", MOUNT_POINT, "fuse", MS_NOSUID | MS_NODEV, text))
-		bail_errno(r, "mount of a FUSE file system");
-	server = fork();
-	if (server < 0)
-		bail_errno(r, "fork");
-	if (!server) {
-		serve(attacker);
-		_exit(0);
-	}
+	mount_at(r, MOUNT_POINT);
 	close(dev);
 	/* Closing is asked of the server, too, until it has said once that it does not care. */
 	fd = stall_fs_open(r, 0, O_RDONLY);
@@ -188,6 +200,23 @@ void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX])
 	snprintf(path, STALL_PATH_MAX, MOUNT_POINT "/%u", file);
 }
 
+int stall_fs_mount_second(struct run *r)
+{
+	mount_at(r, SECOND_MOUNT_POINT);
+	return dev;
+}
+
+uint64_t stall_fs_second_node(struct run *r, unsigned int file)
+{
+	char path[STALL_PATH_MAX];
+
+	snprintf(path, sizeof(path), SECOND_MOUNT_POINT "/%u", file);
+	/* Not opened for reading: closing that would be asked of the server. */
+	if (open(path, O_PATH | O_CLOEXEC) < 0)
+		bail_errno(r, "%s", path);
+	return FIRST_NODE + file;
+}
+
 int stall_fs_open(struct run *r, unsigned int file, int flags)
 {
 	char path[STALL_PATH_MAX];
@@ -198,6 +227,20 @@ int stall_fs_open(struct run *r, unsigned int file, int flags)
 	if (fd < 0)
 		bail_errno(r, "%s", path);
 	return fd;
+}
+
+char *stall_fs_map_page(struct run *r, unsigned int file)
+{
+	int fd = stall_fs_open(r, file, O_RDONLY);
+	char *p = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of a file");
+	/* What would be read around it would take the tag storage that is free. */
+	if (madvise(p, page_size(), MADV_RANDOM))
+		bail_errno(r, "MADV_RANDOM");
+	close(fd);
+	return p;
 }
 
 unsigned int stall_fs_requests(void)

@@ -19,8 +19,18 @@
 void stall_fs_mount(struct run *r);
 /* Its files are numbered; flags as for open(). */
 int stall_fs_open(struct run *r, unsigned int file, int flags);
+/* Map the first page of one, for reading. Who touches it waits. */
+char *stall_fs_map_page(struct run *r, unsigned int file);
 #define STALL_PATH_MAX 32
 void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX]);
+/*
+ * After stall_fs_mount(): a second one. Returns its /dev/fuse, to which the caller, too, may
+ * write what the kernel has not asked for. The end of the server does not end it, so nobody
+ * may wait for one of its files.
+ */
+int stall_fs_mount_second(struct run *r);
+/* The kernel knows this file of it by the number that is returned for as long as the caller lives. */
+uint64_t stall_fs_second_node(struct run *r, unsigned int file);
 /* How many reads and writes it has been asked for; none of them is answered. */
 unsigned int stall_fs_requests(void);
 /* Wait until it has been asked for n. */
