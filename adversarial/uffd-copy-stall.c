@@ -60,10 +60,14 @@ static void place(struct run *r, struct attacker *a)
 	     stall_fs_unpark_at_edge(r, a, threads, MAX_COPIES));
 }
 
-/* Not page cache that is being read, which is locked. */
+/*
+ * Not page cache that is being read, which is locked; nor what zram keeps, which can be moved
+ * and has no references that are not accounted for.
+ */
 static bool is_held(const struct state_page *page)
 {
-	return page->kind[0] == 'k' && !page->mapcount && !page->lru && !page->locked;
+	return page->kind[0] == 'k' && page->pinned && !page->mapcount && !page->lru &&
+	       !page->locked;
 }
 
 static const struct technique uffd_copy_stall = {
