@@ -14,6 +14,10 @@ def duration(ns):
     return f"{ns:.0f} ns"
 
 
+def ratio(now, before):
+    return f"{now / before:.2g}" if now < 100 * before else f"{now / before:.0f}"
+
+
 def mode_of(technique, name):
     return next((m for m in technique["modes"] if m["mitigations"] == name), None)
 
@@ -36,7 +40,7 @@ def row(technique, mode):
     cells += [duration(slowest[key]) for key in ("p50_ns", "p99_ns", "max_ns")] if slowest else [""] * 3
     cells += [str(replays) if replays else "-",
               f"SIGBUS: {len(failed)} of {len(ways)}" if failed else "ok" if ways else "",
-              "yes" if mode["recovered"] else "NO", f"{now / before:.1f}" if now and before else ""]
+              "yes" if mode["recovered"] else "NO", ratio(now, before) if now and before else ""]
     return "| " + " | ".join(cells) + " |"
 
 
