@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "attack/attack.h"
@@ -108,6 +110,52 @@ static void place_parts(struct run *r, struct attacker *a)
 	note(r, "has %zu pages written to in part", n);
 }
 
+/* ---- A page that the server stores, from what is never read in ----------------------------- */
+
+#define MAX_STORES 128
+
+/* Of the second file system; and pages of files of the first one, which is the one that stalls. */
+static int store_dev;
+static struct store {
+	uint64_t node;
+	char *from;
+} stores[MAX_STORES];
+
+static void *store_it(void *arg)
+{
+	const struct store *s = arg;
+	struct {
+		struct fuse_out_header out;
+		struct fuse_notify_store_out store;
+	} head = {
+		.out = { .len = (uint32_t)(sizeof(head) + page_size()),
+			 .error = FUSE_NOTIFY_STORE },
+		.store = { .nodeid = s->node, .size = (uint32_t)page_size() },
+	};
+	struct iovec iov[] = { { &head, sizeof(head) }, { s->from, page_size() } };
+
+	/* Fails when the file system of the source is aborted. */
+	if (writev(store_dev, iov, 2) > 0)
+		abort();
+	return NULL;
+}
+
+static void place_stores(struct run *r, struct attacker *a)
+{
+	struct parked *threads[MAX_STORES];
+
+	stall_fs_mount(r);
+	store_dev = stall_fs_mount_second(r);
+	stall_fs_one_processor(r);
+	for (unsigned int i = 0; i < MAX_STORES; i++) {
+		stores[i].node = stall_fs_second_node(r, i);
+		stores[i].from = stall_fs_map_page(r, i);
+		threads[i] = stall_fs_park(r, store_it, &stores[i]);
+	}
+	note(r, "has %zu pages that are stored, and do not get on",
+	     stall_fs_unpark_at_edge(r, a, threads, MAX_STORES));
+}
+
 /* ---- The techniques ------------------------------------------------------------------------ */
 
 static const struct technique fuse_lock = {
@@ -162,4 +210,27 @@ ADVERSARY(fuse_partial,
 		"locked until the server has the part, which takes as long as it likes. It is one page for each "
 		"task that writes.",
 	  .params = ATTACK_PARAMS("96", 16, MAX_PARTS),
+	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+
+static const struct technique fuse_store = {
+	.role = {
+		.name = "attacker",
+		.summary = "stores pages of its own file system from what is never read in",
+		.syscalls = SYSCALLS(ATTACK_SYSCALLS, STALL_FS_SYSCALLS, FILL_EDGE_SYSCALLS),
+	},
+	.place = place_stores,
+	.release = stall_fs_release,
+	.is_held = is_held,
+	.mode = MODES_REFERENCE,
+};
+
+ADVERSARY(fuse_store,
+	  .name = "fuse-store",
+	  .summary = "locks tag storage by pages that its own file system stores",
+	  .explanation =
+		"The server of a FUSE file system may put data into the page cache that nobody has asked for "
+		"(FUSE_NOTIFY_STORE). The page is locked while the kernel copies it from the server's memory, and "
+		"that may be a mapping of a file in another FUSE file system, which is never read in. The page "
+		"of that file is locked, too. It is two pages for each task that stores.",
+	  .params = ATTACK_PARAMS("96", 16, MAX_STORES),
 	  .needs = NEED_POLICY_CMA | NEED_FUSE);

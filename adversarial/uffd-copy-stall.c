@@ -52,26 +52,22 @@ static void place(struct run *r, struct attacker *a)
 	stall_fs_mount(r);
 	stall_fs_one_processor(r);
 	for (unsigned int i = 0; i < MAX_COPIES; i++) {
-		int fd = stall_fs_open(r, i, O_RDONLY);
-
 		copies[i].to = to + i * ps;
-		copies[i].from = mmap(NULL, ps, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (copies[i].from == MAP_FAILED)
-			bail_errno(r, "mmap of a file");
-		/* What would be read around it would take the tag storage that is free. */
-		if (madvise(copies[i].from, ps, MADV_RANDOM))
-			bail_errno(r, "MADV_RANDOM");
-		close(fd);
+		copies[i].from = stall_fs_map_page(r, i);
 		threads[i] = stall_fs_park(r, copy_it, &copies[i]);
 	}
 	note(r, "has %zu copies that do not get on",
 	     stall_fs_unpark_at_edge(r, a, threads, MAX_COPIES));
 }
 
-/* Not page cache that is being read, which is locked. */
+/*
+ * Not page cache that is being read, which is locked; nor what zram keeps, which can be moved
+ * and has no references that are not accounted for.
+ */
 static bool is_held(const struct state_page *page)
 {
-	return page->kind[0] == 'k' && !page->mapcount && !page->lru && !page->locked;
+	return page->kind[0] == 'k' && page->pinned && !page->mapcount && !page->lru &&
+	       !page->locked;
 }
 
 static const struct technique uffd_copy_stall = {

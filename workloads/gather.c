@@ -402,7 +402,6 @@ static const struct scenario gather_scenario = {
 		"A block of tag storage serves at least 32 pages, and is lost for data as soon as one of them is tagged. If tagged pages lie scattered, few of them can hold all of tag storage. "
 		"So the kernel moves tagged pages out of nearly empty blocks in the background, slowly, and not at all if nothing is to be gained. "
 		"This scatters tagged pages, and measures how much of tag storage becomes usable, and what that costs.",
-	.groups = "quick",
 	.params = PARAMS(
 		P_UINT("tagged", "10", 1, 20, "percent of memory that is tagged in the end"),
 		P_UINT("untagged", "25", 1, 40,

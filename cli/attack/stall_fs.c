@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -18,13 +19,20 @@
 #include "attack/userns.h"
 #include "scenario/thread.h"
 
-#define MOUNT_POINT "/tmp"	/* of the attacker's own mount namespace */
-#define FIRST_NODE 2		/* of file 0 */
+/* Of the attacker's own mount namespace. */
+#define MOUNT_POINT "/tmp"
+#define SECOND_MOUNT_POINT "/mnt"
+#define LET_DUMP "go"		/* who looks for it in a directory lets the core dump go on */
+/* Nodes of file 0, of directory 0, and of the core dump there. */
+#define FIRST_NODE UINT64_C(2)
+#define FIRST_DIRECTORY (UINT64_C(1) << 32)
+#define FIRST_DUMP (UINT64_C(2) << 32)
 #define MAX_WRITE (STALL_REQUEST * 4096)
 
 static struct run *the_run;
 static int dev;
-static unsigned int *requests;	/* shared with the server */
+/* Shared with the server. */
+static unsigned int *requests, *dumps;
 static char request[MAX_WRITE + sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in) +
 		    FUSE_MIN_READ_BUFFER];
 
@@ -50,9 +58,83 @@ static struct fuse_attr attr_of(uint64_t node)
 	struct fuse_attr a = { .ino = node, .nlink = 1, .uid = getuid(), .gid = getgid() };
 
 	a.blksize = (uint32_t)page_size();
-	a.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0755;
-	a.size = node == FUSE_ROOT_ID ? 0 : STALL_FILE_SIZE;
+	if (node >= FIRST_DUMP) {
+		/* Others the kernel does not write to. */
+		a.mode = S_IFREG | 0600;
+	} else if (node >= FIRST_DIRECTORY || node == FUSE_ROOT_ID) {
+		a.mode = S_IFDIR | 0755;
+	} else {
+		a.mode = S_IFREG | 0755;
+		a.size = STALL_FILE_SIZE;
+	}
 	return a;
+}
+
+static struct fuse_entry_out entry_of(uint64_t node)
+{
+	return (struct fuse_entry_out){
+		.nodeid = node, .entry_valid = 3600, .attr_valid = 3600, .attr = attr_of(node),
+	};
+}
+
+static void answer_write(uint64_t unique, uint32_t size)
+{
+	struct fuse_write_out out = { .size = size };
+
+	reply(unique, 0, &out, sizeof(out));
+}
+
+/* The first write of each core dump, until it is let. */
+static struct {
+	uint64_t unique;
+	uint32_t size;
+} first_write[STALL_DIRECTORIES];
+
+/* Files are "0", "1" and so on. Directories are "d0" and so on, and nothing is there. */
+static void lookup(const struct fuse_in_header *in, const char *name)
+{
+	bool directory = *name == 'd';
+	uint64_t n = strtoul(name + directory, NULL, 10);
+	struct fuse_entry_out out = entry_of(n + (directory ? FIRST_DIRECTORY : FIRST_NODE));
+
+	if (in->nodeid == FUSE_ROOT_ID) {
+		reply(in->unique, 0, &out, sizeof(out));
+		return;
+	}
+	if (!strcmp(name, LET_DUMP)) {
+		n = in->nodeid - FIRST_DIRECTORY;
+		answer_write(first_write[n].unique, first_write[n].size);
+	}
+	reply(in->unique, ENOENT, NULL, 0);
+}
+
+static void create_dump(const struct fuse_in_header *in)
+{
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} out = { entry_of(in->nodeid - FIRST_DIRECTORY + FIRST_DUMP), { .fh = 1 } };
+
+	reply(in->unique, 0, &out, sizeof(out));
+}
+
+/* False: never to be answered. */
+static bool write_dump(const struct fuse_in_header *in)
+{
+	struct fuse_write_in arg;
+	uint64_t n = in->nodeid - FIRST_DUMP;
+
+	memcpy(&arg, request + sizeof(*in), sizeof(arg));
+	if (!((arg.offset | arg.size) & (page_size() - 1)))
+		return false;
+	if (arg.offset) {
+		answer_write(in->unique, arg.size);
+		return true;
+	}
+	first_write[n].unique = in->unique;
+	first_write[n].size = arg.size;
+	__atomic_add_fetch(dumps, 1, __ATOMIC_RELEASE);
+	return true;
 }
 
 static void serve_one(void)
@@ -74,15 +156,14 @@ static void serve_one(void)
 		reply(in.unique, 0, &out, sizeof(out));
 		break;
 	}
-	case FUSE_LOOKUP: {
-		struct fuse_entry_out out = { .entry_valid = 3600, .attr_valid = 3600 };
-
-		out.nodeid = FIRST_NODE + strtoul(request + sizeof(in), NULL, 10);
-		out.attr = attr_of(out.nodeid);
-		reply(in.unique, 0, &out, sizeof(out));
+	case FUSE_LOOKUP:
+		lookup(&in, request + sizeof(in));
 		break;
-	}
-	case FUSE_GETATTR: {
+	case FUSE_CREATE:
+		create_dump(&in);
+		break;
+	case FUSE_GETATTR:
+	case FUSE_SETATTR: {
 		struct fuse_attr_out out = { .attr_valid = 3600, .attr = attr_of(in.nodeid) };
 
 		reply(in.unique, 0, &out, sizeof(out));
@@ -96,6 +177,8 @@ static void serve_one(void)
 	}
 	case FUSE_READ:
 	case FUSE_WRITE:
+		if (in.nodeid >= FIRST_DUMP && write_dump(&in))
+			break;
 		__atomic_add_fetch(requests, 1, __ATOMIC_RELEASE);
 		break;
 	case FUSE_FORGET:
@@ -143,31 +226,21 @@ static void write_file(struct run *r, const char *path, const char *text)
 	close(fd);
 }
 
-void stall_fs_mount(struct run *r)
+/* The caller closes dev. */
+static void mount_at(struct run *r, const char *where)
 {
 	char text[128];
-	unsigned int uid = getuid(), gid = getgid();
 	pid_t attacker = getpid(), server;
-	int fd;
 
-	the_run = r;
-	requests = shared_alloc(r, sizeof(*requests));
-	/* Once memory is full it is too late for that. */
-	memset(request, 1, sizeof(request));
-	userns_enter(r, CLONE_NEWNS);
-	snprintf(text, sizeof(text), "%u %u 1", uid, uid);
-	write_file(r, "/proc/self/uid_map", text);
-	write_file(r, "/proc/self/setgroups", "deny");
-	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
-	write_file(r, "/proc/self/gid_map", text);
 	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (dev < 0) {
 		if (errno == EACCES)
 			skip(r, "/dev/fuse is not for ordinary users here; chmod 666 /dev/fuse");
 		bail_errno(r, "/dev/fuse");
 	}
-	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev, uid, gid);
-	if (mount("stall", MOUNT_POINT, "fuse", MS_NOSUID | MS_NODEV, text))
+	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev, getuid(),
+		 getgid());
+	if (mount("stall", where, "fuse", MS_NOSUID | MS_NODEV, text))
 		bail_errno(r, "mount of a FUSE file system");
 	server = fork();
 	if (server < 0)
@@ -176,6 +249,26 @@ void stall_fs_mount(struct run *r)
 		serve(attacker);
 		_exit(0);
 	}
+}
+
+void stall_fs_mount(struct run *r)
+{
+	char text[128];
+	unsigned int uid = getuid(), gid = getgid();
+	int fd;
+
+	the_run = r;
+	requests = shared_alloc(r, sizeof(*requests));
+	dumps = shared_alloc(r, sizeof(*dumps));
+	/* Once memory is full it is too late for that. */
+	memset(request, 1, sizeof(request));
+	userns_enter(r, CLONE_NEWNS);
+	snprintf(text, sizeof(text), "%u %u 1", uid, uid);
+	write_file(r, "/proc/self/uid_map", text);
+	write_file(r, "/proc/self/setgroups", "deny");
+	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
+	write_file(r, "/proc/self/gid_map", text);
+	mount_at(r, MOUNT_POINT);
 	close(dev);
 	/* Closing is asked of the server, too, until it has said once that it does not care. */
 	fd = stall_fs_open(r, 0, O_RDONLY);
@@ -188,6 +281,51 @@ void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX])
 	snprintf(path, STALL_PATH_MAX, MOUNT_POINT "/%u", file);
 }
 
+static void directory_path(unsigned int directory, const char *name, char path[STALL_PATH_MAX])
+{
+	snprintf(path, STALL_PATH_MAX, MOUNT_POINT "/d%u%s", directory, name);
+}
+
+void stall_fs_enter(struct run *r, unsigned int directory)
+{
+	char path[STALL_PATH_MAX];
+
+	directory_path(directory, "", path);
+	if (chdir(path))
+		bail_errno(r, "%s", path);
+}
+
+unsigned int stall_fs_dumps(void)
+{
+	return __atomic_load_n(dumps, __ATOMIC_ACQUIRE);
+}
+
+void stall_fs_let_dump(struct run *r, unsigned int directory)
+{
+	char path[STALL_PATH_MAX];
+
+	directory_path(directory, "/" LET_DUMP, path);
+	if (open(path, O_PATH | O_CLOEXEC) >= 0 || errno != ENOENT)
+		bail_errno(r, "%s", path);
+}
+
+int stall_fs_mount_second(struct run *r)
+{
+	mount_at(r, SECOND_MOUNT_POINT);
+	return dev;
+}
+
+uint64_t stall_fs_second_node(struct run *r, unsigned int file)
+{
+	char path[STALL_PATH_MAX];
+
+	snprintf(path, sizeof(path), SECOND_MOUNT_POINT "/%u", file);
+	/* Not opened for reading: closing that would be asked of the server. */
+	if (open(path, O_PATH | O_CLOEXEC) < 0)
+		bail_errno(r, "%s", path);
+	return FIRST_NODE + file;
+}
+
 int stall_fs_open(struct run *r, unsigned int file, int flags)
 {
 	char path[STALL_PATH_MAX];
@@ -198,6 +336,20 @@ int stall_fs_open(struct run *r, unsigned int file, int flags)
 	if (fd < 0)
 		bail_errno(r, "%s", path);
 	return fd;
+}
+
+char *stall_fs_map_page(struct run *r, unsigned int file)
+{
+	int fd = stall_fs_open(r, file, O_RDONLY);
+	char *p = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of a file");
+	/* What would be read around it would take the tag storage that is free. */
+	if (madvise(p, page_size(), MADV_RANDOM))
+		bail_errno(r, "MADV_RANDOM");
+	close(fd);
+	return p;
 }
 
 unsigned int stall_fs_requests(void)

@@ -3,6 +3,8 @@
  * A file system of the attacker's own, served by a child of its own over /dev/fuse, that
  * never answers a read or a write. It is mounted in a mount namespace of its own, for
  * which an ordinary user needs a user namespace. All functions are for the attacker.
+ *
+ * There are numbered files; and numbered directories, for a core dump in each.
  */
 #ifndef TAGSCOPE_ATTACK_STALL_FS_H
 #define TAGSCOPE_ATTACK_STALL_FS_H
@@ -19,8 +21,27 @@
 void stall_fs_mount(struct run *r);
 /* Its files are numbered; flags as for open(). */
 int stall_fs_open(struct run *r, unsigned int file, int flags);
+/* Map the first page of one, for reading. Who touches it waits. */
+char *stall_fs_map_page(struct run *r, unsigned int file);
 #define STALL_PATH_MAX 32
 void stall_fs_path(unsigned int file, char path[STALL_PATH_MAX]);
+/* Make a directory the current one of this process, and of those that it starts next. */
+#define STALL_DIRECTORIES 64
+void stall_fs_enter(struct run *r, unsigned int directory);
+/*
+ * Who dumps core there comes to the first write, and waits: that many do. It goes on when it is
+ * let, to the first write of a whole page, which is never answered.
+ */
+unsigned int stall_fs_dumps(void);
+void stall_fs_let_dump(struct run *r, unsigned int directory);
+/*
+ * After stall_fs_mount(): a second one. Returns its /dev/fuse, to which the caller, too, may
+ * write what the kernel has not asked for. The end of the server does not end it, so nobody
+ * may wait for one of its files.
+ */
+int stall_fs_mount_second(struct run *r);
+/* The number by which the kernel knows this file of it, for as long as the caller lives. */
+uint64_t stall_fs_second_node(struct run *r, unsigned int file);
 /* How many reads and writes it has been asked for; none of them is answered. */
 unsigned int stall_fs_requests(void);
 /* Wait until it has been asked for n. */

@@ -17,10 +17,15 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 		.rnd = mix64(seed),
 		.pid = getpid(),
 	};
-	struct rlimit no_core = { 0, 0 };
+	struct rlimit core;
 
 	process_name("scenario");
-	setrlimit(RLIMIT_CORE, &no_core);
+	/* Who wants a core dump can have it. */
+	if (!getrlimit(RLIMIT_CORE, &core)) {
+		core.rlim_cur = 0;
+		if (setrlimit(RLIMIT_CORE, &core))
+			perror("RLIMIT_CORE");
+	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	catch_crashes(&r);
 	/*
