@@ -46,7 +46,8 @@ static void fill(struct run *r, struct disk_file *f, const char *when)
 /* Pages of the file that lie in folios of several pages. */
 static size_t pages_in_large_folios(struct run *r, struct disk_file *f)
 {
-	const uint64_t compound = 1ULL << 15 | 1ULL << 16;	/* COMPOUND_HEAD, _TAIL */
+	/* COMPOUND_HEAD and COMPOUND_TAIL */
+	const uint64_t compound = 1ULL << 15 | 1ULL << 16;
 	size_t len = f->n * page_size(), n = 0;
 	struct page_location *where = calloc(f->n, sizeof(*where));
 	char *p = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
@@ -81,7 +82,8 @@ static void large_folios(struct run *r, struct disk_file *f)
 	size_t first, again;
 	uint64_t reads;
 
-	step(r, "The page cache is dropped, and the file is read from end to end: where the file system has them, into folios of several pages. Their copies are of single pages.");
+	step(r,
+	     "The page cache is dropped, and the file is read from end to end: where the file system has them, into folios of several pages. Their copies are of single pages.");
 	drain_lru(r);
 	expect_eq_u64(r, disk_file_wrong(r, f, false), 0, "read ahead: it is what was written");
 	first = pages_in_large_folios(r, f);
@@ -427,7 +429,8 @@ static void special_changes(struct run *r, size_t n)
 		step(r, "Two files exchange their blocks.");
 		blocks_exchanged(r, f, other);
 	} else {
-		step(r, "A file gets the blocks of another, shared until one of them is written to.");
+		step(r,
+		     "A file gets the blocks of another, shared until one of them is written to.");
 		cloned(r, f, other);
 	}
 	disk_file_free(r, f);
@@ -449,9 +452,9 @@ static ino_t inode_of(struct run *r, struct disk_file *f)
 
 static void gone(struct run *r, size_t n)
 {
-	struct disk_file *f = disk_file_new(r, "first", n);
+	struct disk_file *f = disk_file_new(r, "first", n), *other;
 	ino_t was = inode_of(r, f);
-	uint64_t before;
+	uint64_t before, stored;
 
 	step(r,
 	     "The file is removed, and another takes its inode. Copies of the first are gone with it.");
@@ -467,7 +470,13 @@ static void gone(struct run *r, size_t n)
 
 	step(r, "The page cache is dropped. It takes no copies then, and drops those there are.");
 	fill(r, f, "to be dropped");
+	other = disk_file_new(r, "read", n);
+	expect_eq_u64(r, disk_file_wrong(r, other, false), 0, "read: it is what was written");
+	stored = vmstat_now(r, "cleancache_store");
 	drain_lru(r);
+	expect_range(r, vmstat_now(r, "cleancache_store") - stored, 0, n / 10,
+		     "dropped: what is dropped is not copied");
+	disk_file_free(r, other);
 	expect_eq_u64(r, blocks_cached(r), 0, "dropped: no block of tag storage holds a copy");
 	before = vmstat_now(r, "cleancache_hit");
 	expect_content(r, f, "dropped");
@@ -564,7 +573,7 @@ static const struct scenario cleancache_scenario = {
 	.name = "cleancache",
 	.kind = SCENARIO_WORKLOAD,
 	.summary = "tag storage holds copies of page cache, and gives them up for tags",
-	.explanation = "With policy cleancache tag storage that holds no tags keeps copies of clean page cache that was reclaimed. A file that is read again may come from there instead of from the disk. Nobody but the kernel can refer to such a copy, so it is dropped the moment its page is wanted for tags. The scenario fills tag storage with copies, reads them back, takes their pages for tags, and changes the file in all ways while only a copy is in memory: what is read must never be old.",
+	.explanation = "With policy cleancache tag storage that holds no tags keeps copies of clean page cache that was reclaimed. A file that is read again may come from there instead of from the disk. Nobody but the kernel can refer to such a copy, so it is dropped the moment its page is wanted for tags. The scenario fills tag storage with copies, reads them back, takes their pages for tags, and changes the file in all ways while only a copy is in memory: what is read must never be old. It runs on the file system of the disk, ext4 or xfs; xfs caches files in folios of several pages.",
 	.groups = "cleancache",
 	.params = PARAMS(P_UINT("pages", "2048", 64, 65536, "size of the file")),
 	.needs = NEED_POLICY_CLEANCACHE | NEED_DISK,
