@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* workloads/cleancache.c: tag storage that holds copies of page cache. */
 #include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +16,7 @@
 #include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
+#include "scenario/thread.h"
 
 static size_t blocks_cached(struct run *r)
 {
@@ -36,6 +41,69 @@ static void fill(struct run *r, struct disk_file *f, const char *when)
 	/* Others are reclaimed, too, and replace or precede some. */
 	expect_range(r, disk_file_store(r, f, when), f->n * 9 / 10, UINT64_MAX,
 		     "%s: what was reclaimed was copied", when);
+}
+
+/* Pages of the file that lie in folios of several pages. */
+static size_t pages_in_large_folios(struct run *r, struct disk_file *f)
+{
+	/* COMPOUND_HEAD and COMPOUND_TAIL */
+	const uint64_t compound = 1ULL << 15 | 1ULL << 16;
+	size_t len = f->n * page_size(), n = 0;
+	struct page_location *where = calloc(f->n, sizeof(*where));
+	char *p = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t flags;
+
+	if (!where)
+		bail(r, "out of memory");
+	if (p == MAP_FAILED || fd < 0)
+		bail_errno(r, "kpageflags");
+	for (size_t i = 0; i < f->n; i++)
+		(void)((volatile const char *)p)[i * page_size()];
+	page_locations(r, 0, p, f->n, where);
+	for (size_t i = 0; i < f->n; i++) {
+		if (!where[i].present)
+			continue;
+		if (pread(fd, &flags, sizeof(flags), (off_t)(where[i].pfn * sizeof(flags))) !=
+		    (ssize_t)sizeof(flags))
+			bail_errno(r, "kpageflags");
+		n += (flags & compound) != 0;
+	}
+	close(fd);
+	munmap(p, len);
+	free(where);
+	return n;
+}
+
+/* The file is read, once from the disk and once from copies, into folios as large as there are. */
+static void large_folios(struct run *r, struct disk_file *f)
+{
+	bool can = strcmp(disk_fs(r), "ext4") != 0;
+	size_t first, again;
+	uint64_t reads;
+
+	step(r,
+	     "The page cache is dropped, and the file is read from end to end: where the file system has them, into folios of several pages. Their copies are of single pages.");
+	drain_lru(r);
+	expect_eq_u64(r, disk_file_wrong(r, f, false), 0, "read ahead: it is what was written");
+	first = pages_in_large_folios(r, f);
+	fill(r, f, "read ahead");
+	reads = disk_reads(r);
+	expect_eq_u64(r, disk_file_wrong(r, f, false), 0,
+		      "read ahead from copies: it is what was written");
+	reads = disk_reads(r) - reads;
+	again = pages_in_large_folios(r, f);
+	measure(r, "in_large_folios", "pages", (double)first);
+	measure(r, "in_large_folios_again", "pages", (double)again);
+	if (!can) {
+		skip_result(r, "the file system has no folios of several pages",
+			    "folios of several pages are filled from copies");
+		return;
+	}
+	expect_range(r, first, f->n / 2, UINT64_MAX, "read ahead: into folios of several pages");
+	expect_range(r, again, f->n / 2, UINT64_MAX,
+		     "read ahead from copies: into folios of several pages, too");
+	expect_range(r, reads, 0, f->n / 10, "read ahead from copies: the disk was not asked");
 }
 
 static void fill_and_hit(struct run *r, struct disk_file *f)
@@ -64,60 +132,58 @@ static void fill_and_hit(struct run *r, struct disk_file *f)
 
 struct change {
 	const char *name;
-	void (*make)(struct run *r, struct disk_file *f, void *buf);
+	void (*make)(struct run *r, struct disk_file *f);
 };
 
-static void write_contents(struct run *r, struct disk_file *f, int fd, void *buf, size_t step_)
+static void write_contents(struct run *r, struct disk_file *f, int fd, size_t step_)
 {
 	for (size_t i = 0; i < f->n; i += step_) {
-		disk_file_change(f, i, buf);
-		if (pwrite(fd, buf, page_size(), (off_t)(i * page_size())) != (ssize_t)page_size())
+		if (pwrite(fd, disk_file_change(f, i), page_size(), (off_t)(i * page_size())) !=
+		    (ssize_t)page_size())
 			bail_errno(r, "write");
 	}
 }
 
-static void direct_write(struct run *r, struct disk_file *f, void *buf)
+static void direct_write(struct run *r, struct disk_file *f)
 {
-	write_contents(r, f, f->direct, buf, 2);
+	write_contents(r, f, f->direct, 2);
 }
 
-static void buffered_write(struct run *r, struct disk_file *f, void *buf)
+static void buffered_write(struct run *r, struct disk_file *f)
 {
-	write_contents(r, f, f->fd, buf, 3);
+	write_contents(r, f, f->fd, 3);
 }
 
 /* The last half of each second page: the first half has to be got from somewhere. */
-static void partial_write(struct run *r, struct disk_file *f, void *buf)
+static void partial_write(struct run *r, struct disk_file *f)
 {
 	size_t half = page_size() / 2;
 
 	for (size_t i = 0; i < f->n; i += 2) {
-		disk_file_change(f, i, buf);
-		if (pwrite(f->fd, (char *)buf + half, half, (off_t)(i * page_size() + half)) !=
+		const char *page = disk_file_change(f, i);
+
+		if (pwrite(f->fd, page + half, half, (off_t)(i * page_size() + half)) !=
 			    (ssize_t)half ||
-		    pwrite(f->fd, buf, half, (off_t)(i * page_size())) != (ssize_t)half)
+		    pwrite(f->fd, page, half, (off_t)(i * page_size())) != (ssize_t)half)
 			bail_errno(r, "write");
 	}
 }
 
-static void mapped_write(struct run *r, struct disk_file *f, void *buf)
+static void mapped_write(struct run *r, struct disk_file *f)
 {
 	char *p = mmap(NULL, f->n * page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 
 	if (p == MAP_FAILED)
 		bail_errno(r, "mmap");
-	for (size_t i = 0; i < f->n; i += 2) {
-		disk_file_change(f, i, buf);
-		memcpy(p + i * page_size(), buf, page_size());
-	}
+	for (size_t i = 0; i < f->n; i += 2)
+		memcpy(p + i * page_size(), disk_file_change(f, i), page_size());
 	munmap(p, f->n * page_size());
 }
 
-static void truncated(struct run *r, struct disk_file *f, void *buf)
+static void truncated(struct run *r, struct disk_file *f)
 {
 	size_t half = f->n / 2;
 
-	(void)buf;
 	if (ftruncate(f->fd, (off_t)(half * page_size())) ||
 	    ftruncate(f->fd, (off_t)(f->n * page_size())))
 		bail_errno(r, "ftruncate");
@@ -131,9 +197,8 @@ static void fallocated(struct run *r, struct disk_file *f, int mode, size_t firs
 		bail_errno(r, "fallocate(%d)", mode);
 }
 
-static void punched(struct run *r, struct disk_file *f, void *buf)
+static void punched(struct run *r, struct disk_file *f)
 {
-	(void)buf;
 	for (size_t i = 1; i < f->n; i += 4) {
 		fallocated(r, f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i, 2);
 		for (size_t k = i; k < i + 2 && k < f->n; k++)
@@ -141,18 +206,16 @@ static void punched(struct run *r, struct disk_file *f, void *buf)
 	}
 }
 
-static void zeroed(struct run *r, struct disk_file *f, void *buf)
+static void zeroed(struct run *r, struct disk_file *f)
 {
-	(void)buf;
 	fallocated(r, f, FALLOC_FL_ZERO_RANGE, 3, f->n / 2);
 	memset(f->ids + 3, 0, f->n / 2 * sizeof(*f->ids));
 }
 
-static void collapsed(struct run *r, struct disk_file *f, void *buf)
+static void collapsed(struct run *r, struct disk_file *f)
 {
 	size_t n = f->n / 4;
 
-	(void)buf;
 	fallocated(r, f, FALLOC_FL_COLLAPSE_RANGE, 0, n);
 	if (ftruncate(f->fd, (off_t)(f->n * page_size())))
 		bail_errno(r, "ftruncate");
@@ -160,11 +223,10 @@ static void collapsed(struct run *r, struct disk_file *f, void *buf)
 	memset(f->ids + f->n - n, 0, n * sizeof(*f->ids));
 }
 
-static void inserted(struct run *r, struct disk_file *f, void *buf)
+static void inserted(struct run *r, struct disk_file *f)
 {
 	size_t n = f->n / 4;
 
-	(void)buf;
 	fallocated(r, f, FALLOC_FL_INSERT_RANGE, 0, n);
 	if (ftruncate(f->fd, (off_t)(f->n * page_size())))
 		bail_errno(r, "ftruncate");
@@ -185,24 +247,196 @@ static void changes(struct run *r, size_t n)
 		{ "a range collapsed", collapsed },
 		{ "a range inserted", inserted },
 	};
-	void *buf = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (buf == MAP_FAILED)
-		bail_errno(r, "mmap");
 	step(r,
 	     "A file is changed while only copies of it are in memory, in each way there is. What is read then must be new, and so must what is read after it has been reclaimed once more.");
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		struct disk_file *f = disk_file_new(r, "changed", n);
 
 		fill(r, f, list[i].name);
-		list[i].make(r, f, buf);
+		list[i].make(r, f);
 		expect_content(r, f, list[i].name);
 		disk_file_drop(r, f);
 		expect_content(r, f, list[i].name);
 		disk_file_free(r, f);
 	}
-	munmap(buf, page_size());
+}
+
+/* ---- Old data is read and reclaimed while a write is under way --------------------- */
+
+struct reader {
+	struct run *r;
+	struct disk_file *f;
+	_Atomic bool stop;
+};
+
+/* Page after page is read, so that it may be old, and reclaimed, so that it is copied. */
+static void *read_and_reclaim(void *arg)
+{
+	struct reader *reader = arg;
+	size_t len = reader->f->n * page_size();
+	char *p = mmap(NULL, len, PROT_READ, MAP_SHARED, reader->f->fd, 0);
+
+	if (p == MAP_FAILED || madvise(p, len, MADV_RANDOM))
+		bail_errno(reader->r, "mmap");
+	for (size_t i = 0; !reader->stop; i = (i + 1) % reader->f->n) {
+		char *page = p + i * page_size();
+
+		(void)*(volatile const char *)page;
+		if (madvise(page, page_size(), MADV_PAGEOUT))
+			bail_errno(reader->r, "MADV_PAGEOUT");
+	}
+	munmap(p, len);
+	return NULL;
+}
+
+#define DIRECT_ROUNDS 30
+
+static void written_while_read(struct run *r, size_t n)
+{
+	struct reader reader = { .r = r, .f = disk_file_new(r, "contended", n) };
+	size_t len = n * page_size(), wrong = 0;
+	uint64_t stored = vmstat_now(r, "cleancache_store");
+	struct disk_file *f = reader.f;
+	pthread_t thread;
+	char *all;
+
+	step(r,
+	     "The whole file is written with O_DIRECT at once, again and again, while another thread reads it and has it reclaimed. Copies of old data may be made until the write ends, and none may be found afterwards.");
+	all = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (all == MAP_FAILED)
+		bail_errno(r, "mmap");
+	thread = thread_start(r, read_and_reclaim, &reader);
+	for (int round = 0; round < DIRECT_ROUNDS; round++) {
+		for (size_t i = 0; i < n; i++)
+			memcpy(all + i * page_size(), disk_file_change(f, i), page_size());
+		if (pwrite(f->direct, all, len, 0) != (ssize_t)len)
+			bail_errno(r, "write");
+		wrong += disk_file_wrong(r, f, false);
+	}
+	reader.stop = true;
+	if (pthread_join(thread, NULL))
+		bail(r, "pthread_join");
+	stored = vmstat_now(r, "cleancache_store") - stored;
+	expect_range(r, stored, DIRECT_ROUNDS, UINT64_MAX,
+		     "written while it is read: there were copies meanwhile");
+	expect_eq_u64(r, wrong, 0, "written while it is read: what is read afterwards is new");
+	expect_content(r, f, "written while it is read");
+	munmap(all, len);
+	disk_file_free(r, f);
+}
+
+/* ---- What only some file systems can ----------------------------------------------- */
+
+/* Not in the headers for user space. */
+struct move_extent {
+	uint32_t reserved;
+	uint32_t donor_fd;
+	uint64_t orig_start;
+	uint64_t donor_start;
+	uint64_t len;
+	uint64_t moved_len;
+};
+
+#define EXT4_IOC_MOVE_EXT _IOWR('f', 15, struct move_extent)
+
+/* Pages that are others in the page cache than on the disk. */
+static size_t differ(struct run *r, struct disk_file *f)
+{
+	char *cached = malloc(page_size());
+	size_t n = 0;
+
+	if (!cached)
+		bail(r, "out of memory");
+	for (size_t i = 0; i < f->n; i++) {
+		off_t at = (off_t)(i * page_size());
+
+		if (pread(f->fd, cached, page_size(), at) != (ssize_t)page_size() ||
+		    pread(f->direct, f->page, page_size(), at) != (ssize_t)page_size())
+			bail_errno(r, "read of %s", f->path);
+		n += memcmp(cached, f->page, page_size()) != 0;
+	}
+	free(cached);
+	return n;
+}
+
+/*
+ * f and its donor exchange blocks, as many as ext4 likes, and f's data is copied to those it
+ * gets. What the donor's hold then is ext4's affair, too.
+ */
+static void blocks_exchanged(struct run *r, struct disk_file *f, struct disk_file *donor)
+{
+	struct move_extent move = { .donor_fd = (uint32_t)donor->fd, .len = f->n };
+
+	if (ioctl(f->fd, EXT4_IOC_MOVE_EXT, &move))
+		bail_errno(r, "EXT4_IOC_MOVE_EXT");
+	if (move.moved_len != f->n)
+		bail(r, "%" PRIu64 " of %zu blocks were exchanged", move.moved_len, f->n);
+	expect_content(r, f, "blocks exchanged");
+	expect_eq_u64(r, differ(r, donor), 0,
+		      "blocks exchanged: what is read of the other file is what is on the disk");
+	expect_range(r, disk_file_wrong(r, donor, true), 1, donor->n,
+		     "blocks exchanged: the other file has lost data of its own");
+}
+
+/* Data in the journal may be newer than what is on the disk. */
+static void data_in_journal(struct run *r, size_t n)
+{
+	unsigned int flags;
+	struct disk_file *f;
+
+	step(r,
+	     "The data of a file goes to the journal from now on, where it may be newer than in its place on the disk: no copies.");
+	disk_umount(r);
+	/* With delayed allocation the file's flag means nothing. */
+	disk_mount(r, "nodelalloc");
+	f = disk_file_new(r, "journalled", n);
+	fill(r, f, "before its data goes to the journal");
+	if (ioctl(f->fd, FS_IOC_GETFLAGS, &flags))
+		bail_errno(r, "FS_IOC_GETFLAGS");
+	flags |= FS_JOURNAL_DATA_FL;
+	if (ioctl(f->fd, FS_IOC_SETFLAGS, &flags))
+		bail_errno(r, "FS_IOC_SETFLAGS");
+	buffered_write(r, f);
+	expect_range(r, disk_file_store(r, f, "data in the journal"), 0, f->n / 10,
+		     "data in the journal: no copies are made");
+	expect_content(r, f, "data in the journal");
+	disk_file_free(r, f);
+}
+
+static void cloned(struct run *r, struct disk_file *f, struct disk_file *from)
+{
+	if (ioctl(f->fd, FICLONE, from->fd))
+		bail_errno(r, "FICLONE");
+	memcpy(f->ids, from->ids, f->n * sizeof(*f->ids));
+	f->seed = from->seed;
+	expect_content(r, f, "cloned from another file");
+	buffered_write(r, from);
+	expect_content(r, from, "written after it was cloned");
+	disk_file_drop(r, f);
+	disk_file_drop(r, from);
+	expect_content(r, f, "the clone of what was written");
+	expect_content(r, from, "what was written after it was cloned");
+}
+
+static void special_changes(struct run *r, size_t n)
+{
+	struct disk_file *f = disk_file_new(r, "one", n), *other = disk_file_new(r, "other", n);
+
+	fill(r, f, "the one file");
+	fill(r, other, "the other file");
+	if (!strcmp(disk_fs(r), "ext4")) {
+		step(r, "Two files exchange their blocks.");
+		blocks_exchanged(r, f, other);
+	} else {
+		step(r,
+		     "A file gets the blocks of another, shared until one of them is written to.");
+		cloned(r, f, other);
+	}
+	disk_file_free(r, f);
+	disk_file_free(r, other);
+	if (!strcmp(disk_fs(r), "ext4"))
+		data_in_journal(r, n);
 }
 
 /* ---- What becomes of copies when the file goes ------------------------------------ */
@@ -218,9 +452,9 @@ static ino_t inode_of(struct run *r, struct disk_file *f)
 
 static void gone(struct run *r, size_t n)
 {
-	struct disk_file *f = disk_file_new(r, "first", n);
+	struct disk_file *f = disk_file_new(r, "first", n), *other;
 	ino_t was = inode_of(r, f);
-	uint64_t before;
+	uint64_t before, stored;
 
 	step(r,
 	     "The file is removed, and another takes its inode. Copies of the first are gone with it.");
@@ -236,9 +470,13 @@ static void gone(struct run *r, size_t n)
 
 	step(r, "The page cache is dropped. It takes no copies then, and drops those there are.");
 	fill(r, f, "to be dropped");
+	other = disk_file_new(r, "read", n);
+	expect_eq_u64(r, disk_file_wrong(r, other, false), 0, "read: it is what was written");
+	stored = vmstat_now(r, "cleancache_store");
 	drain_lru(r);
-	if (kernel_write(r, "/proc/sys/vm/drop_caches", "1"))
-		bail_errno(r, "drop_caches");
+	expect_range(r, vmstat_now(r, "cleancache_store") - stored, 0, n / 10,
+		     "dropped: what is dropped is not copied");
+	disk_file_free(r, other);
 	expect_eq_u64(r, blocks_cached(r), 0, "dropped: no block of tag storage holds a copy");
 	before = vmstat_now(r, "cleancache_hit");
 	expect_content(r, f, "dropped");
@@ -253,7 +491,7 @@ static void gone(struct run *r, size_t n)
 	disk_umount(r);
 	expect_range(r, vmstat_now(r, "cleancache_invalidate") - before, n * 9 / 10, UINT64_MAX,
 		     "unmounted: its copies are dropped");
-	disk_mount(r);
+	disk_mount(r, NULL);
 	f->fd = open(f->path, O_RDWR | O_CLOEXEC);
 	f->direct = open(f->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (f->fd < 0 || f->direct < 0)
@@ -318,13 +556,16 @@ static void cleancache(struct run *r)
 	size_t n = param_u64(r, "pages");
 	struct disk_file *f;
 
-	disk_mount(r);
+	disk_mount(r, NULL);
 	f = disk_file_new(r, "file", n);
 	fill_and_hit(r, f);
+	large_folios(r, f);
 	recall(r, f, false);
 	recall(r, f, true);
 	disk_file_free(r, f);
 	changes(r, n / 8);
+	written_while_read(r, n / 8);
+	special_changes(r, n / 8);
 	gone(r, n / 8);
 }
 
@@ -332,7 +573,7 @@ static const struct scenario cleancache_scenario = {
 	.name = "cleancache",
 	.kind = SCENARIO_WORKLOAD,
 	.summary = "tag storage holds copies of page cache, and gives them up for tags",
-	.explanation = "With policy cleancache tag storage that holds no tags keeps copies of clean page cache that was reclaimed. A file that is read again may come from there instead of from the disk. Nobody but the kernel can refer to such a copy, so it is dropped the moment its page is wanted for tags. The scenario fills tag storage with copies, reads them back, takes their pages for tags, and changes the file in all ways while only a copy is in memory: what is read must never be old.",
+	.explanation = "With policy cleancache tag storage that holds no tags keeps copies of clean page cache that was reclaimed. A file that is read again may come from there instead of from the disk. Nobody but the kernel can refer to such a copy, so it is dropped the moment its page is wanted for tags. The scenario fills tag storage with copies, reads them back, takes their pages for tags, and changes the file in all ways while only a copy is in memory: what is read must never be old. It runs on the file system of the disk, ext4 or xfs; xfs caches files in folios of several pages.",
 	.groups = "cleancache",
 	.params = PARAMS(P_UINT("pages", "2048", 64, 65536, "size of the file")),
 	.needs = NEED_POLICY_CLEANCACHE | NEED_DISK,

@@ -110,7 +110,7 @@ static void kernel_tags(struct run *r)
 	if (!kernel_reservations(r))
 		skip(r, "the kernel does not tag its own memory: no hardware tag-based KASAN");
 
-	disk_mount(r);
+	disk_mount(r, NULL);
 	f = disk_file_new(r, "file", param_u64(r, "pages"));
 
 	step(r,

@@ -18,28 +18,40 @@
 #include "scenario/swap.h"
 #include "scenario/thread.h"
 
-#define SERIAL "tagscope-ext4"
+/* What scripts/vm --disk gives its disk for a serial number: this, and the file system. */
+#define SERIAL "tagscope-"
+static const char *const file_systems[] = { "ext4", "xfs" };
 
-/* The block device by that serial number: its name, in buf. */
-static bool find_name(char *buf, size_t size)
+static const char *fs_of_serial(const char *serial)
 {
-	bool found = false;
+	if (strncmp(serial, SERIAL, strlen(SERIAL)))
+		return NULL;
+	for (size_t i = 0; i < sizeof(file_systems) / sizeof(file_systems[0]); i++)
+		if (!strncmp(serial + strlen(SERIAL), file_systems[i], strlen(file_systems[i])))
+			return file_systems[i];
+	return NULL;
+}
+
+/* The block device with such a serial number: its name, in buf, and its file system. */
+static const char *find_name(char *buf, size_t size)
+{
+	const char *found = NULL;
 	glob_t g;
 
 	if (glob("/sys/block/*/serial", 0, NULL, &g))
-		return false;
+		return NULL;
 	for (size_t i = 0; i < g.gl_pathc && !found; i++) {
 		FILE *f = fopen(g.gl_pathv[i], "re");
 		char serial[32] = "";
 
 		if (!f)
 			continue;
-		found = fgets(serial, sizeof(serial), f) &&
-			!strncmp(serial, SERIAL, strlen(SERIAL));
+		if (fgets(serial, sizeof(serial), f))
+			found = fs_of_serial(serial);
 		fclose(f);
-		if (found)
-			found = sscanf(g.gl_pathv[i], "/sys/block/%31[^/]", serial) == 1 &&
-				snprintf(buf, size, "%s", serial) < (int)size;
+		if (found && (sscanf(g.gl_pathv[i], "/sys/block/%31[^/]", serial) != 1 ||
+			      snprintf(buf, size, "%s", serial) >= (int)size))
+			found = NULL;
 	}
 	globfree(&g);
 	return found;
@@ -53,7 +65,17 @@ bool disk_find(char *buf, size_t size)
 	       snprintf(buf, size, "/dev/%s", name) < (int)size;
 }
 
-void disk_mount(struct run *r)
+const char *disk_fs(struct run *r)
+{
+	char name[32];
+	const char *fs = find_name(name, sizeof(name));
+
+	if (!fs)
+		bail(r, "the disk is gone");
+	return fs;
+}
+
+void disk_mount(struct run *r, const char *options)
 {
 	char dev[64];
 
@@ -61,7 +83,7 @@ void disk_mount(struct run *r)
 		bail(r, "the disk is gone");
 	if (mkdir(DISK_DIR, 0700) && errno != EEXIST)
 		bail_errno(r, "mkdir " DISK_DIR);
-	if (mount(dev, DISK_DIR, "ext4", MS_NOSUID | MS_NODEV, NULL))
+	if (mount(dev, DISK_DIR, disk_fs(r), MS_NOSUID | MS_NODEV, options))
 		bail_errno(r, "mount of %s", dev);
 }
 
@@ -87,34 +109,26 @@ uint64_t disk_reads(struct run *r)
 	return reads;
 }
 
-static void *page_buffer(struct run *r)
-{
-	void *p;
-
-	/* For O_DIRECT. */
-	if (posix_memalign(&p, page_size(), page_size()))
-		bail(r, "out of memory");
-	return p;
-}
-
-void disk_file_change(struct disk_file *f, size_t i, void *buf)
+const char *disk_file_change(struct disk_file *f, size_t i)
 {
 	f->ids[i] += f->n + 1;
-	pattern_fill(buf, page_size(), f->seed, f->ids[i]);
+	pattern_fill(f->page, page_size(), f->seed, f->ids[i]);
+	return f->page;
 }
 
 struct disk_file *disk_file_new(struct run *r, const char *name, size_t n)
 {
 	struct disk_file *f = calloc(1, sizeof(*f));
-	void *buf = page_buffer(r);
+	void *page;
 
 	if (!f)
 		bail(r, "out of memory");
 	f->n = n;
 	f->seed = rnd(r);
 	f->ids = calloc(n, sizeof(*f->ids));
-	if (!f->ids)
+	if (!f->ids || posix_memalign(&page, page_size(), page_size()))
 		bail(r, "out of memory");
+	f->page = page;
 	snprintf(f->path, sizeof(f->path), DISK_DIR "/%s", name);
 	/* A run that was ended may have left it. */
 	if (unlink(f->path) && errno != ENOENT)
@@ -125,12 +139,11 @@ struct disk_file *disk_file_new(struct run *r, const char *name, size_t n)
 		bail_errno(r, "%s", f->path);
 	for (size_t i = 0; i < n; i++) {
 		f->ids[i] = i + 1;
-		pattern_fill(buf, page_size(), f->seed, f->ids[i]);
-		if (pwrite(f->direct, buf, page_size(), (off_t)(i * page_size())) !=
+		pattern_fill(f->page, page_size(), f->seed, f->ids[i]);
+		if (pwrite(f->direct, f->page, page_size(), (off_t)(i * page_size())) !=
 		    (ssize_t)page_size())
 			bail_errno(r, "write to %s", f->path);
 	}
-	free(buf);
 	if (fsync(f->fd))
 		bail_errno(r, "fsync of %s", f->path);
 	return f;
@@ -143,6 +156,7 @@ void disk_file_free(struct run *r, struct disk_file *f)
 	if (unlink(f->path))
 		bail_errno(r, "unlink of %s", f->path);
 	free(f->ids);
+	free(f->page);
 	free(f);
 }
 
@@ -156,22 +170,20 @@ static bool is_zero(const uint64_t *p)
 
 size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct)
 {
-	void *buf = page_buffer(r);
 	size_t wrong = 0;
 
 	for (size_t i = 0; i < f->n; i++) {
-		ssize_t got = pread(direct ? f->direct : f->fd, buf, page_size(),
+		ssize_t got = pread(direct ? f->direct : f->fd, f->page, page_size(),
 				    (off_t)(i * page_size()));
 
 		if (got != (ssize_t)page_size())
 			bail_errno(r, "read of page %zu of %s gave %zd bytes", i, f->path, got);
-		if (f->ids[i] ? pattern_check(buf, page_size(), f->seed, f->ids[i]).count != 0 :
-				!is_zero(buf)) {
+		if (f->ids[i] ? pattern_check(f->page, page_size(), f->seed, f->ids[i]).count != 0 :
+				!is_zero((const uint64_t *)f->page)) {
 			if (!wrong++)
 				note(r, "the first page that is wrong is %zu of %s", i, f->path);
 		}
 	}
-	free(buf);
 	return wrong;
 }
 

@@ -10,11 +10,13 @@
 
 /* The disk that scripts/vm --disk gives: its device, in buf. false: there is none. */
 bool disk_find(char *buf, size_t size);
+/* The file system on it: "ext4" or "xfs". */
+const char *disk_fs(struct run *r);
 
 #define DISK_DIR "/mnt/disk"
 
-/* Mount it on DISK_DIR, for this scenario only; and the other way round. */
-void disk_mount(struct run *r);
+/* Mount it on DISK_DIR, for this scenario only; and the other way round. options: or NULL. */
+void disk_mount(struct run *r, const char *options);
 void disk_umount(struct run *r);
 /* Requests to read that the disk has completed since boot. */
 uint64_t disk_reads(struct run *r);
@@ -25,14 +27,18 @@ struct disk_file {
 	int fd, direct;		/* the same file, without and with O_DIRECT */
 	size_t n;
 	uint64_t seed, *ids;
+	char *page;		/* for what is read and written, a page; for O_DIRECT, too */
 };
 
 /* A new file with data on the disk, none of it in the page cache. */
 struct disk_file *disk_file_new(struct run *r, const char *name, size_t n);
 /* Close and remove it. */
 void disk_file_free(struct run *r, struct disk_file *f);
-/* Another content of page i, in buf (a page) and in ids[i]; to be written by the caller. */
-void disk_file_change(struct disk_file *f, size_t i, void *buf);
+/*
+ * Another content of page i, in ids[i] and in what is returned (f->page); to be written by
+ * the caller.
+ */
+const char *disk_file_change(struct disk_file *f, size_t i);
 /* Pages whose content is another than it should be, read from the page cache or not. */
 size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct);
 /*

@@ -552,6 +552,87 @@ static void row_mte_cache(void)
 }
 
 /*
+ * Page cache that is reclaimed, and read again. With policy cleancache it is copied to
+ * tag storage, and back.
+ */
+#define FILE_PAGES 2048UL
+
+static void file_reclaim_reread(struct figure *out, struct figure *in)
+{
+	static char buf[64 << 10];
+	int fd = open(big_file, O_RDONLY | O_CLOEXEC);
+	size_t size = FILE_PAGES * PAGE;
+	char *p = mmap(BASE, size, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	long long copies = number_in("/proc/vmstat", "cleancache_store ");
+	uint64_t t;
+
+	if (fd < 0 || p == MAP_FAILED)
+		die("%s", big_file);
+	look(p, FILE_PAGES);
+	t = measure_begin(out);
+	if (madvise(p, size, MADV_PAGEOUT))
+		die("MADV_PAGEOUT");
+	measure_end(out, t, FILE_PAGES);
+	unmap(p, size);
+	if (out->n == REPEATS)
+		printf("# %s %lld of %lu pages were copied\n", out->name,
+		       number_in("/proc/vmstat", "cleancache_store ") - copies, FILE_PAGES);
+	t = measure_begin(in);
+	for (size_t done = 0; done < size; done += sizeof(buf))
+		if (read(fd, buf, sizeof(buf)) != sizeof(buf))
+			die("reading %s at %zu", big_file, done);
+	measure_end(in, t, FILE_PAGES);
+	close(fd);
+}
+
+static void row_file(void)
+{
+	struct figure out = { .name = "file-reclaim" }, in = { .name = "file-reread" };
+
+	if (!big_file)
+		return;
+	for (int i = 0; i < REPEATS; i++)
+		file_reclaim_reread(&out, &in);
+	write_file("/proc/sys/vm/drop_caches", "1");
+	print_figure(&out);
+	print_figure(&in);
+}
+
+/* Reclaimed page cache is copied to tag storage, with policy cleancache, before it is needed. */
+static void row_mte_copies(void)
+{
+	struct figure f = { .name = "mte-fault-copies" }, u = { .name = "mte-unmap-copies" };
+	size_t size = 2 * storage();
+
+	if (!big_file)
+		return;
+	for (int i = 0; i < REPEATS; i++) {
+		int fd = open(big_file, O_RDONLY | O_CLOEXEC);
+		long long taken;
+		char *p;
+
+		write_file("/proc/sys/vm/drop_caches", "1");
+		p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+		if (fd < 0 || p == MAP_FAILED)
+			die("%s", big_file);
+		look(p, size / PAGE);
+		if (madvise(p, size, MADV_PAGEOUT))
+			die("MADV_PAGEOUT");
+		unmap(p, size);
+		close(fd);
+		taken = number_in("/proc/vmstat", "cleancache_recall ");
+		fault(&f, &u, PROT_MTE);
+		if (i == REPEATS - 1)
+			printf("# %s %lld copies were in the way of %lu pages\n", f.name,
+			       number_in("/proc/vmstat", "cleancache_recall ") - taken, PAGES);
+		/* So long the storage stays empty, else it would not be in the next round. */
+		sleep(2);
+	}
+	write_file("/proc/sys/vm/drop_caches", "1");
+	print_figure(&f);
+}
+
+/*
  * What those pay whose untagged data lies in tag storage: shared memory, mapped twice, as
  * it is where others use it, too. Without tag storage it lies elsewhere.
  */
@@ -878,6 +959,8 @@ static const struct row {
 	{ "cpus", row_cpus },
 	{ "mte-cache", row_mte_cache },
 	{ "mte-anon", row_mte_anon },
+	{ "file", row_file },
+	{ "mte-copies", row_mte_copies },
 	{ "lent", row_lent },
 	{ "mprotect", row_mprotect },
 	{ "mprotect-sparse", row_mprotect_sparse },
