@@ -502,15 +502,21 @@ static void gone(struct run *r, size_t n)
 
 /* ---- Tags take their storage back ------------------------------------------------- */
 
-/* Areas are tagged until so many copies had to go. */
-#define MAX_AREAS 11
+/*
+ * Areas are tagged until so many copies had to go, or no memory is left for another one.
+ * The kernel puts copies where tags are least likely: perhaps in the last place of all.
+ */
+#define MAX_AREAS 15
 #define ENOUGH 16
+/* Left to all others, in bytes. */
+#define LEAVE (48ULL << 20)
 
 /* Tag memory until copies had to go, and look at both. */
 static void recall(struct run *r, struct disk_file *f, bool by_mprotect)
 {
 	const char *how = by_mprotect ? "mprotect" : "new memory";
-	uint64_t blocks = summary_now(r).blocks, recalled;
+	/* An area of this size needs a sixteenth of all blocks. */
+	uint64_t pages = summary_now(r).blocks * 2, recalled;
 	struct state_summary was, is;
 	struct area a[MAX_AREAS];
 	size_t n;
@@ -521,20 +527,20 @@ static void recall(struct run *r, struct disk_file *f, bool by_mprotect)
 	step(r, "A program %s, all over the machine.",
 	     by_mprotect ? "makes memory it has written to tagged with mprotect()" :
 			   "maps tagged memory and writes to it");
-	for (n = 0; n < MAX_AREAS; n++) {
-		/* An area of this size needs a sixteenth of all blocks. */
-		a[n] = area_map(r, blocks * 2, !by_mprotect);
+	for (n = 0; n < MAX_AREAS && (!n || memory_now(r).free > LEAVE + pages * page_size());) {
+		struct area *new = &a[n++];
+
+		*new = area_map(r, pages, !by_mprotect);
 		if (by_mprotect) {
-			area_write_data(r, &a[n]);
-			area_protect(r, &a[n], true);
-			area_write_tags(r, &a[n]);
+			area_write_data(r, new);
+			area_protect(r, new, true);
+			area_write_tags(r, new);
 		} else {
-			area_write(r, &a[n]);
+			area_write(r, new);
 		}
 		if (vmstat_now(r, "cleancache_recall") - recalled >= ENOUGH)
 			break;
 	}
-	n = n < MAX_AREAS ? n + 1 : n;
 	is = summary_now(r);
 	recalled = vmstat_now(r, "cleancache_recall") - recalled;
 	expect_range(r, recalled, 1, UINT64_MAX, "%s: copies were dropped for tags", how);

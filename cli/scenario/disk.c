@@ -187,6 +187,9 @@ size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct)
 	return wrong;
 }
 
+/* 10 ms apart. */
+#define RECLAIM_TRIES 500
+
 /* Have all of it reclaimed, after it has been read and is clean; how many pages were. */
 static size_t reclaim_all(struct run *r, struct disk_file *f)
 {
@@ -205,8 +208,9 @@ static size_t reclaim_all(struct run *r, struct disk_file *f)
 		bail_errno(r, "fsync of %s", f->path);
 	for (size_t i = 0; i < f->n; i++)
 		(void)((volatile const char *)p)[i * page_size()];
-	for (int tries = 0; left && tries < 10; tries++) {
-		if (tries == 1 && kernel_write(r, "/proc/sys/vm/compact_memory", "1"))
+	/* Others may have a page for a moment, or in a batch, and need a CPU to let it go. */
+	for (int tries = 0; left && tries < RECLAIM_TRIES; tries++) {
+		if (tries % 50 == 1 && kernel_write(r, "/proc/sys/vm/compact_memory", "1"))
 			bail_errno(r, "compact_memory");
 		if (tries)
 			sleep_ms(10);
