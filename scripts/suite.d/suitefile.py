@@ -358,5 +358,8 @@ def vm_options(machine):
         value = machine[key]
         if not option or value == default or (key == "swap" and value == "none"):
             continue
+        # Figures that can be repeated: one processor.
+        if key == "cpus" and machine["icount"]:
+            continue
         out += [option] if value is True else [option, str(value)]
     return out
