@@ -46,30 +46,19 @@ static void fill(struct run *r, struct disk_file *f, const char *when)
 /* Pages of the file that lie in folios of several pages. */
 static size_t pages_in_large_folios(struct run *r, struct disk_file *f)
 {
-	/* COMPOUND_HEAD and COMPOUND_TAIL */
-	const uint64_t compound = 1ULL << 15 | 1ULL << 16;
 	size_t len = f->n * page_size(), n = 0;
 	struct page_location *where = calloc(f->n, sizeof(*where));
 	char *p = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	uint64_t flags;
 
 	if (!where)
 		bail(r, "out of memory");
-	if (p == MAP_FAILED || fd < 0)
-		bail_errno(r, "kpageflags");
+	if (p == MAP_FAILED)
+		bail_errno(r, "mmap of %s", f->path);
 	for (size_t i = 0; i < f->n; i++)
 		(void)((volatile const char *)p)[i * page_size()];
 	page_locations(r, 0, p, f->n, where);
-	for (size_t i = 0; i < f->n; i++) {
-		if (!where[i].present)
-			continue;
-		if (pread(fd, &flags, sizeof(flags), (off_t)(where[i].pfn * sizeof(flags))) !=
-		    (ssize_t)sizeof(flags))
-			bail_errno(r, "kpageflags");
-		n += (flags & compound) != 0;
-	}
-	close(fd);
+	for (size_t i = 0; i < f->n; i++)
+		n += where[i].present && pfn_now(r, where[i].pfn).order;
 	munmap(p, len);
 	free(where);
 	return n;

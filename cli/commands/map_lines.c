@@ -29,12 +29,19 @@ static void add_block(void *ctx, uint64_t block, const struct state_block *b)
 	}
 }
 
+static int each_cell(struct state *st, uint64_t first, uint64_t n, uint64_t per,
+		     const char *owner, void (*cell)(void *ctx, char letter), void *ctx)
+{
+	struct cells c = { .first = first, .end = first + n, .per = per, .owner = owner,
+			   .cell = cell, .ctx = ctx };
+
+	return state_each_block(st, first, n, add_block, &c);
+}
+
 int map_cells(struct state *st, uint64_t first, uint64_t n, uint64_t per,
 	      void (*cell)(void *ctx, char letter), void *ctx)
 {
-	struct cells c = { .first = first, .end = first + n, .per = per, .cell = cell, .ctx = ctx };
-
-	return state_each_block(st, first, n, add_block, &c);
+	return each_cell(st, first, n, per, NULL, cell, ctx);
 }
 
 struct map_line {
@@ -67,16 +74,13 @@ uint64_t map_per_cell(uint64_t blocks, unsigned int rows)
 int map_print(struct state *st, uint64_t first, uint64_t n, uint64_t per, bool owners)
 {
 	struct map_line line = { .block = first, .per = per };
-	struct cells c = { .first = first, .end = first + n, .per = per, .cell = print_cell,
-			   .ctx = &line };
 	char *owner = owners ? calloc(first + n + 1, 1) : NULL;
 	int err = owners && !owner ? -ENOMEM : 0;
 
 	if (owner)
 		err = state_read_owners(st, owner, first + n);
-	c.owner = owner;
 	if (!err)
-		err = state_each_block(st, first, n, add_block, &c);
+		err = each_cell(st, first, n, per, owner, print_cell, &line);
 	if (line.column)
 		putchar('\n');
 	free(owner);

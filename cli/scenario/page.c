@@ -16,7 +16,7 @@
 #define PAGEMAP_SWAPPED (1ULL << 62)
 #define PAGEMAP_PFN ((1ULL << 55) - 1)
 /* How long a page that is migrated is not mapped, at most; a busy computer included. */
-#define MOVE_MS 200
+#define MOVE_MS 50
 #define PAGEMAP_BATCH 512
 
 /* They do not change while the machine runs; a fork may inherit the copy. */
@@ -212,16 +212,14 @@ static const char *not_stored(const struct state_page *page, const struct state_
 	return state_tags_agree(tags) ? NULL : "the bytes in tag storage are not its tags";
 }
 
-static const char not_there[] = "it is not there";
-
-/* The same of a page that may not be there. */
+/* The same of a page that may not be there; the kernel may also be moving it. */
 static const char *why_not_stored(struct run *r, pid_t pid, const void *p, unsigned int may,
 				  struct state_tags *tags)
 {
 	struct state_page page;
 
-	if (!page_present(r, pid, p, &page))
-		return not_there;
+	if (!eventually(MOVE_MS, page_present(r, pid, p, &page)))
+		return "it is not there";
 	*tags = tags_now(r, pid, p);
 	return not_stored(&page, tags, may);
 }
@@ -240,13 +238,9 @@ size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsign
 	size_t bad = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const char *page = (const char *)p + i * page_size();
-		const char *why = why_not_stored(r, pid, page, may, &tags);
+		const char *why = why_not_stored(r, pid, (const char *)p + i * page_size(), may,
+						 &tags);
 
-		/* The kernel may be moving it, to gather what is tagged. */
-		if (why == not_there && !bad)
-			eventually(MOVE_MS, (why = why_not_stored(r, pid, page, may, &tags)) !=
-						    not_there);
 		if (why && !bad++)
 			note(r, "page %zu of %zu: %s", i, n, why);
 	}

@@ -557,21 +557,34 @@ static void row_mte_cache(void)
  */
 #define FILE_PAGES 2048UL
 
+/* The beginning of the file, read, and mapped at BASE. */
+static char *map_file(int fd, size_t size)
+{
+	char *p = mmap(BASE, size, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+
+	if (fd < 0 || p == MAP_FAILED)
+		die("%s", big_file);
+	look(p, size / PAGE);
+	return p;
+}
+
+static void reclaim(char *p, size_t size)
+{
+	if (madvise(p, size, MADV_PAGEOUT))
+		die("MADV_PAGEOUT");
+}
+
 static void file_reclaim_reread(struct figure *out, struct figure *in)
 {
 	static char buf[64 << 10];
 	int fd = open(big_file, O_RDONLY | O_CLOEXEC);
 	size_t size = FILE_PAGES * PAGE;
-	char *p = mmap(BASE, size, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	char *p = map_file(fd, size);
 	long long copies = number_in("/proc/vmstat", "cleancache_store ");
 	uint64_t t;
 
-	if (fd < 0 || p == MAP_FAILED)
-		die("%s", big_file);
-	look(p, FILE_PAGES);
 	t = measure_begin(out);
-	if (madvise(p, size, MADV_PAGEOUT))
-		die("MADV_PAGEOUT");
+	reclaim(p, size);
 	measure_end(out, t, FILE_PAGES);
 	unmap(p, size);
 	if (out->n == REPEATS)
@@ -612,12 +625,8 @@ static void row_mte_copies(void)
 		char *p;
 
 		write_file("/proc/sys/vm/drop_caches", "1");
-		p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-		if (fd < 0 || p == MAP_FAILED)
-			die("%s", big_file);
-		look(p, size / PAGE);
-		if (madvise(p, size, MADV_PAGEOUT))
-			die("MADV_PAGEOUT");
+		p = map_file(fd, size);
+		reclaim(p, size);
 		unmap(p, size);
 		close(fd);
 		taken = number_in("/proc/vmstat", "cleancache_recall ");

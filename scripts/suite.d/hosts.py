@@ -11,7 +11,7 @@ import tarfile
 import time
 
 from results import write
-from suitefile import TOP, SuiteError
+from suitefile import TOP, SuiteError, processors
 
 # A task of an array takes every thousandth run: Slurm's MaxArraySize is 1001 unless configured.
 TASKS = 1000
@@ -103,7 +103,7 @@ def slurm(folder):
     runs = missing(folder)
     if not runs:
         raise SuiteError("%s: nothing is left to run; scripts/suite --merge makes its reports" % folder.path)
-    cpus = max(1 if run["machine"]["icount"] else run["machine"]["cpus"] for run in runs)
+    cpus = max(processors(run["machine"]) for run in runs)
     path = folder.path + "/array.sbatch"
     write(path, """#!/bin/bash
 #SBATCH --job-name=%s

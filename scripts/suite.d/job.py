@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from suitefile import TOP, SuiteError, vm_options
+from suitefile import TOP, SuiteError, processors, vm_options
 
 # What scripts/vm ends with when it is not the scenario that told its status.
 MACHINE_STATUS = {
@@ -60,7 +60,7 @@ class Job:
     def __init__(self, folder, run):
         self.folder, self.run = folder, run
         machine = run["machine"]
-        self.cpus = 1 if machine["icount"] else machine["cpus"]
+        self.cpus = processors(machine)
         # Of a second runner, here or elsewhere, nothing is in the way.
         self.attempt = folder.run_path(".%s.%s.%d" % (run["id"], host_word(), os.getpid()))
         shutil.rmtree(self.attempt, ignore_errors=True)

@@ -8,7 +8,7 @@ import time
 
 from job import Job
 from results import title, told, where
-from suitefile import size_of
+from suitefile import processors, size_of
 
 # What a machine needs besides its RAM, and what is left to everybody else.
 OVERHEAD = 256 << 20
@@ -83,8 +83,7 @@ class Runner:
             return False
         if size_of(run["machine"]["memory"]) + OVERHEAD > memory() - RESERVE:
             return False
-        cpus = 1 if run["machine"]["icount"] else run["machine"]["cpus"]
-        return bool(self.jobs) or cpus + sum(job.cpus for job in self.running) <= self.cpus
+        return bool(self.jobs) or processors(run["machine"]) + sum(job.cpus for job in self.running) <= self.cpus
 
     def run(self):
         """Everything that has no result yet. False: it was interrupted."""

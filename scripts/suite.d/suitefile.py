@@ -352,14 +352,16 @@ class Suite:
         return {"threshold": percent(node, "25%"), "measures": rules}
 
 
+def processors(machine):
+    """With icount one, for figures that can be repeated."""
+    return 1 if machine["icount"] else machine["cpus"]
+
+
 def vm_options(machine):
     out = []
     for key, (default, option) in MACHINE.items():
-        value = machine[key]
+        value = processors(machine) if key == "cpus" else machine[key]
         if not option or value == default or (key == "swap" and value == "none"):
-            continue
-        # Figures that can be repeated: one processor.
-        if key == "cpus" and machine["icount"]:
             continue
         out += [option] if value is True else [option, str(value)]
     return out
