@@ -336,3 +336,28 @@ apt_refresh() {
 			"(a proxy is set with http_proxy or in /etc/apt)"
 	fi
 }
+
+# take_programs DIR ROOT PROGRAM...: copy these programs of the sysroot ROOT to DIR, and to
+# DIR/lib the libraries that they need; in the guest they run with LD_LIBRARY_PATH. The C
+# library is the guest's own: another version of one part of it would not work.
+take_programs() {
+	local dir=$1 root=$2 f l from queue=()
+	mkdir -p "$dir/lib" || return
+	for f in "${@:3}"; do
+		cp -L "$root/usr/bin/$f" "$dir/" || return
+		queue+=("$dir/$f")
+	done
+	while ((${#queue[@]})); do
+		f=${queue[0]} queue=("${queue[@]:1}")
+		while IFS= read -r l; do
+			case $l in
+			ld-linux-* | libc.so.* | libm.so.* | libpthread.so.* | libdl.so.* | librt.so.* | libresolv.so.*) continue ;;
+			esac
+			[[ ! -e $dir/lib/$l ]] || continue
+			from=$(find "$root/usr/lib" -name "$l" -print -quit)
+			[[ -n $from ]] || { say "${f##*/} needs $l, which no package in $root has"; return 1; }
+			cp -L "$from" "$dir/lib/$l" || return
+			queue+=("$dir/lib/$l")
+		done < <(aarch64-linux-gnu-readelf -d "$f" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p')
+	done
+}

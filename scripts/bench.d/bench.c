@@ -959,6 +959,78 @@ static void row_reserve(void)
 	fclose(f);
 }
 
+/*
+ * What the kernel allocates for itself, and tags if it is one with hardware tag-based
+ * KASAN: slab objects, a process, pages. The first figure is how much it took to come
+ * this far, in thousands.
+ */
+#define KERNEL_ROUNDS 512
+#define PIPE_PAGES 16UL
+
+static void open_and_close_pipe(void)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC))
+		die("pipe2");
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void fork_and_wait(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		_exit(0);
+	if (waitpid(pid, &status, 0) != pid || status)
+		die("waitpid");
+}
+
+static void fill_and_drain_pipe(void)
+{
+	static char buffer[PIPE_PAGES * PAGE];
+	static int fd[2];
+
+	if (!fd[1] && pipe2(fd, O_CLOEXEC))
+		die("pipe2");
+	if (write(fd[1], buffer, sizeof(buffer)) != (ssize_t)sizeof(buffer) ||
+	    read(fd[0], buffer, sizeof(buffer)) != (ssize_t)sizeof(buffer))
+		die("pipe");
+}
+
+static void row_kasan(void)
+{
+	static const struct {
+		const char *name;
+		void (*once)(void);
+		unsigned long units;
+	} what[] = {
+		{ "kasan-pipe", open_and_close_pipe, 1 },
+		{ "kasan-fork", fork_and_wait, 1 },
+		{ "kasan-pipe-page", fill_and_drain_pipe, PIPE_PAGES },
+	};
+	uint64_t count, hz;
+
+	asm volatile("mrs %0, cntvct_el0\n\tmrs %1, cntfrq_el0" : "=r" (count), "=r" (hz));
+	printf("kasan-boot %.2f 0\n", (double)count * 1e6 / hz);
+	for (size_t n = 0; n < sizeof(what) / sizeof(what[0]); n++) {
+		struct figure f = { .name = what[n].name };
+
+		for (int i = 0; i < REPEATS; i++) {
+			uint64_t begin = measure_begin(&f);
+
+			for (int k = 0; k < KERNEL_ROUNDS; k++)
+				what[n].once();
+			measure_end(&f, begin, KERNEL_ROUNDS * what[n].units);
+		}
+		print_figure(&f);
+	}
+}
+
 static const struct row {
 	const char *name;
 	void (*run)(void);
@@ -980,6 +1052,7 @@ static const struct row {
 	{ "thp-plain", row_thp_plain },
 	{ "thp-mte", row_thp_mte },
 	{ "reserve", row_reserve },
+	{ "kasan", row_kasan },
 };
 
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))

@@ -60,6 +60,13 @@ END {
 			"at least 100 times", ratio >= 100, sprintf("%.0f", 100 - ratio))
 	}
 
+	for (i = 1; i <= nf; i++)
+		# Slab objects, not pages by themselves.
+		if (has(figure[i], "kasan") && has(figure[i], "kasan-vanilla") && figure[i] != "kasan-pipe-page") {
+			ratio = (value[figure[i], "kasan"] / value[figure[i], "kasan-vanilla"] - 1) * 100
+			verdict(figure[i] ", policy cleancache", sprintf("%+.2f %%", ratio), "at most +3.0 %", ratio <= 3, sprintf("%.2f %%", ratio - 3))
+		}
+
 	if (json) {
 		printf "{\n  \"unit\": \"instructions per page\",\n  \"memory\": %s,\n  \"figures\": [", quote(mem)
 		for (i = 1; i <= nf; i++) {
@@ -98,6 +105,17 @@ END {
 		for (i = 1; i <= nf; i++)
 			if (has(figure[i], "reserve"))
 				printf "%-22s %10.0f %10.0f %7.3f%%\n", figure[i], value[figure[i], "reserve"], spread[figure[i], "reserve"], noise[figure[i], "reserve"]
+	}
+	if ("kasan" in config) {
+		printf "\n%-22s %10s %10s %9s %8s\n", "instructions, KASAN", "vanilla", "cleancache", "", "noise"
+		for (i = 1; i <= nf; i++) {
+			f = figure[i]
+			if (!has(f, "kasan"))
+				continue
+			n = noise[f, "kasan"] > noise[f, "kasan-vanilla"] ? noise[f, "kasan"] : noise[f, "kasan-vanilla"]
+			printf "%-22s %10.1f %10.1f %+8.2f%% %7.3f%%\n", f, value[f, "kasan-vanilla"], value[f, "kasan"],
+				(value[f, "kasan"] / value[f, "kasan-vanilla"] - 1) * 100, n
+		}
 	}
 	if (nn) {
 		print ""

@@ -7,11 +7,13 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 
+import job
 from results import write
-from suitefile import TOP, SuiteError, processors
+from suitefile import TOP, SuiteError, needs, processors
 
 # A task of an array takes every thousandth run: Slurm's MaxArraySize is 1001 unless configured.
 TASKS = 1000
@@ -19,30 +21,29 @@ TASKS = 1000
 
 def missing(folder):
     """The runs without a result, as the list that others start them from."""
-    runs = [run for run in folder.plan["runs"] if not folder.result(run)]
+    runs = [run for run in folder.runs if not folder.done(run)]
     write(folder.path + "/jobs", "".join(run["id"] + "\n" for run in runs))
     return runs
 
 
 def take_returned(folder):
     """The archives that came back: each is a run's folder, or nothing yet."""
-    known = {run["id"]: run for run in folder.plan["runs"]}
+    known = {run["id"]: run for run in folder.runs}
     for path in sorted(glob.glob(os.path.join(glob.escape(folder.path), "returned", "*.tar"))):
         run = known.get(os.path.basename(path)[:-4])
-        if run and not folder.result(run):
-            new = folder.run_path(".%s.returned.%d" % (run["id"], os.getpid()))
-            shutil.rmtree(new, ignore_errors=True)
+        if run and not folder.done(run):
+            new = folder.attempt(run["id"])
             try:
                 with tarfile.open(path) as tar:
                     names = [m.name for m in tar.getmembers()]
                     if any("/" in n or not m.isfile() for n, m in zip(names, tar.getmembers())):
-                        raise SuiteError("%s: holds more than the files of a run; remove it" % path)
-                    os.makedirs(new)
+                        raise tarfile.TarError("it holds more than files")
                     tar.extractall(new, filter="data")
-            except tarfile.TarError as e:
-                raise SuiteError("%s: is no archive of a run: %s; remove it, and --resume runs it again"
-                                 % (path, e)) from e
-            os.rename(new, folder.run_path(run["id"]))
+                folder.keep(run, new)
+            except (tarfile.TarError, EOFError) as e:
+                print("suite: %s: is no archive of a run: %s; removed, --resume runs it again" % (path, e),
+                      file=sys.stderr)
+                shutil.rmtree(new, ignore_errors=True)
         os.unlink(path)
 
 
@@ -76,6 +77,7 @@ def parallel(folder, hosts, remote, jobs):
     work = "tagscope-suite-%s-%s" % (folder.plan["digest"], secrets.token_hex(4))
     command = ["parallel", "--will-cite", "--ssh", ssh, "--filter-hosts", "--sshlogin", hosts, "--jobs", str(jobs or 1),
                "--retries", "4", "--joblog", folder.path + "/joblog", "--workdir", work, "--basefile", "./plan.json",
+               *("--basefile=./" + path for path in glob.glob("images/*/*", root_dir=folder.path)),
                "--return", "returned/{}.tar", "--cleanup", "--arg-file", "jobs",
                # On this host (:) that is a folder in the one of the results, and nothing is sent.
                "%s --job {} --pack $(test -e plan.json && echo . || echo ..)" % shlex.quote(os.path.join(remote or TOP, "scripts/suite"))]
@@ -104,20 +106,26 @@ def slurm(folder):
     if not runs:
         raise SuiteError("%s: nothing is left to run; scripts/suite --merge makes its reports" % folder.path)
     cpus = max(processors(run["machine"]) for run in runs)
+    # All of a task's runs at their limits, and a kernel that is built first: with 2 GiB, in less than an hour.
+    mib = max([needs(run) for run in runs] + [2 << 30]) >> 20
+    minutes = -(-len(runs) // TASKS) * max(job.limit(run) for run in runs) // 60 + 60
     path = folder.path + "/array.sbatch"
     write(path, """#!/bin/bash
 #SBATCH --job-name=%s
 #SBATCH --array=1-%d
 #SBATCH --cpus-per-task=%d
+#SBATCH --mem=%dM
+#SBATCH --time=%d
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --output=%s/slurm-%%a.log
+#SBATCH --output=%s
 # The folder is to be seen by all nodes. What has a result is not run again.
 status=0
 for id in $(sed -n "${SLURM_ARRAY_TASK_ID}~%dp" %s); do
 	%s --job "$id" %s || status=$?
 done
 exit "$status"
-""" % (folder.plan["name"], min(len(runs), TASKS), cpus, folder.path.replace("%", "%%"), TASKS,
+""" % (folder.plan["name"], min(len(runs), TASKS), cpus, mib, minutes,
+       shlex.quote(folder.path.replace("%", "%%") + "/slurm-%a.log"), TASKS,
        shlex.quote(folder.path + "/jobs"), shlex.quote(TOP + "/scripts/suite"), shlex.quote(folder.path)))
     return path

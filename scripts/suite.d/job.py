@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run: a boot of the machine with one scenario, from its start to its result."""
-import glob
 import json
 import os
 import shutil
@@ -8,14 +7,16 @@ import socket
 import subprocess
 import time
 
+from results import NOT_STARTED, STATUS_OF, write
 from suitefile import TOP, SuiteError, processors, vm_options
 
 # What scripts/vm ends with when it is not the scenario that told its status.
 MACHINE_STATUS = {
-    120: "fail", 121: "fail", 124: "fail", 125: "fail", 2: "error", 3: "error", 122: "error", 126: "error",
-    127: "error",
+    120: "fail", 121: "fail", 124: "fail", 125: "fail", 2: "error", 3: "error", 122: "error", 127: "error",
+    NOT_STARTED: "error",
 }
-STATUS_OF = {"pass": 0, "fail": 1, "error": 3, "skip": 4}
+# What else it says.
+NOT_SAID = ("vm: tag storage", "vm: the end of the kernel log", "vm: there is no recording")
 # Time for booting and powering off, in seconds.
 BOOT = 90
 # While instructions are counted a second of the guest takes longer than one here.
@@ -24,14 +25,15 @@ ICOUNT = 5
 images = {}
 
 
-def image(machine):
+def image(folder, machine):
     """The path of the machine's kernel, which is built if need be."""
     kernel, pages = machine["kernel"], machine["page_size"]
-    if "/" in kernel:
-        if not os.access(kernel, os.R_OK):
-            raise SuiteError("%s: no such kernel; 'scripts/kernel build --tree DIR' builds one and prints its path"
-                             % kernel)
-        return kernel
+    if kernel in folder.plan["images"]:
+        path = folder.image_path(folder.plan["images"][kernel])
+        if not os.access(path, os.R_OK):
+            raise SuiteError("%s: cannot be read, and is the kernel '%s' of this folder; begin anew with --output"
+                             % (path, kernel))
+        return path
     if (kernel, pages) not in images:
         command = [TOP + "/scripts/kernel", "image"]
         if pages != "4K":
@@ -44,16 +46,9 @@ def image(machine):
     return images[kernel, pages]
 
 
-def stale(folder):
-    """Remove what runners of this host left that were killed."""
-    for path in glob.glob(os.path.join(glob.escape(folder.path), "runs", ".*")):
-        words = path.rsplit(".", 2)
-        if words[-2:-1] == [host_word()] and not os.path.exists("/proc/" + words[-1]):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def host_word():
-    return socket.gethostname().split(".")[0]
+def limit(run):
+    """The seconds that a run may take."""
+    return run["limit"] * (ICOUNT if run["machine"]["icount"] else 1) + BOOT
 
 
 class Job:
@@ -61,19 +56,18 @@ class Job:
         self.folder, self.run = folder, run
         machine = run["machine"]
         self.cpus = processors(machine)
-        # Of a second runner, here or elsewhere, nothing is in the way.
-        self.attempt = folder.run_path(".%s.%s.%d" % (run["id"], host_word(), os.getpid()))
-        shutil.rmtree(self.attempt, ignore_errors=True)
-        os.makedirs(self.attempt)
-        path = image(machine)
-        self.kernel = path if "/" in machine["kernel"] else os.path.basename(os.path.dirname(path))
-        fair = run["limit"] * (ICOUNT if machine["icount"] else 1) + BOOT
+        self.attempt = folder.attempt(run["id"])
+        path = image(folder, machine)
+        own = folder.plan["images"].get(machine["kernel"])
+        self.kernel = own["path"] if own else os.path.basename(os.path.dirname(path))
         command = [TOP + "/scripts/vm", "--quiet", "--no-stdin", "--no-tty", "--log", "kernel.log",
-                   "--fair-timeout", str(fair)]
+                   "--fair-timeout", str(limit(run))]
         command += vm_options(dict(machine, kernel="patched")) + ["--kernel", path]
         if machine["kernel"] == "vanilla":
             # Only its name tells scripts/vm that this kernel knows no policy.
             command[-1] = "vanilla" if machine["page_size"] == "4K" else path
+        if run["record"]:
+            command += ["--record", "recording.rec"]
         command += ["--", "tagscope", "run", "--format", "json", "--seed", str(run["seed"])]
         if run["time_limit"]:
             command += ["--time-limit", str(run["time_limit"])]
@@ -81,9 +75,9 @@ class Job:
         self.command = command
         self.started, self.clock = time.time(), time.monotonic()
         with open(self.attempt + "/events.json", "wb") as out, open(self.attempt + "/console.log", "wb") as err:
-            # Ctrl-C is for the runner, which tells the others.
-            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                          cwd=self.attempt, start_new_session=True)
+            # Ctrl-C is for the runner, which tells the others. However it ends, the guest goes with it.
+            self.child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM"] + command, stdin=subprocess.DEVNULL,
+                                          stdout=out, stderr=err, cwd=self.attempt, start_new_session=True)
 
     def seconds(self):
         return time.monotonic() - self.clock
@@ -115,7 +109,11 @@ class Job:
             "seconds": ns / 1e9, "wall_seconds": round(self.seconds(), 3), "started": int(self.started),
             "host": socket.gethostname(), "kernel": self.kernel, "command": self.command,
         }
-        self.folder.keep(self.run["id"], self.attempt, result)
+        recording = self.attempt + "/recording.rec"
+        if self.folder.judge(self.run, result)[0] in ("ok", "skipped") and os.path.exists(recording):
+            os.unlink(recording)
+        write(self.attempt + "/result.json", json.dumps(result, indent=1) + "\n")
+        self.folder.keep(self.run, self.attempt)
         return self.folder.result(self.run)
 
     def events(self):
@@ -144,6 +142,6 @@ class Job:
         said = ""
         with open(self.attempt + "/console.log", encoding="utf-8", errors="replace") as f:
             for line in f:
-                if line.startswith("vm: ") and not line.startswith(("vm: tag storage", "vm: the end of the kernel log")):
+                if line.startswith("vm: ") and not line.startswith(NOT_SAID):
                     said = line[4:].strip()
         return said

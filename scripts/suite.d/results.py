@@ -2,6 +2,7 @@
 """The folder of results: the plan, a folder for each run that has ended, and what is made of them."""
 import datetime
 import fnmatch
+import glob
 import hashlib
 import html
 import json
@@ -12,6 +13,11 @@ import xml.etree.ElementTree as ET
 
 from suitefile import SuiteError
 
+# What scripts/vm ends with where its machine could not be started. That says nothing of the run: it is reported as an
+# error, and run again by whoever can.
+NOT_STARTED = 126
+# What it ends with when the scenario has told its verdict.
+STATUS_OF = {"pass": 0, "fail": 1, "error": 3, "skip": 4}
 # What becomes of a run, in the order in which it is told.
 STATES = ("failed", "error", "missing", "quarantined", "skipped", "ok")
 
@@ -21,11 +27,37 @@ def write(path, text):
     new = "%s.%d" % (path, os.getpid())
     with open(new, "w", encoding="utf-8") as f:
         f.write(text)
+    sync(new)
     os.replace(new, path)
 
 
-def digest(runs):
-    return hashlib.sha256(json.dumps(runs, sort_keys=True).encode()).hexdigest()[:16]
+def sync(path):
+    """What is renamed before it is on the disk may be empty after a power failure."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def digest(runs, images):
+    """What has the same digest has the same runs, with the same kernels."""
+    what = [runs, {name: image["digest"] for name, image in images.items()}]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def image_of(path):
+    """An Image as the plan has it."""
+    try:
+        with open(path, "rb") as f:
+            return {"path": path, "digest": hashlib.file_digest(f, "sha256").hexdigest()[:16]}
+    except OSError as e:
+        raise SuiteError("%s: cannot be read: %s; 'scripts/kernel build --tree DIR' prints the path of an Image"
+                         % (path, e.strerror)) from e
+
+
+def host_word():
+    return socket.gethostname().split(".")[0]
 
 
 def title(run):
@@ -39,13 +71,61 @@ def fit(text):
                    for c in text)
 
 
+def line(text):
+    """TEXT as one line, whatever a guest has said."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+
+
+def covers(quarantine, run):
+    return fnmatch.fnmatchcase(run["scenario"], quarantine["scenario"]) and \
+        all(run["machine"][k] in vs for k, vs in quarantine["machine"].items())
+
+
 class Folder:
     def __init__(self, path):
         self.path = os.path.abspath(path)
         self.plan = None
 
+    @property
+    def runs(self):
+        """What is to be run here: of a shard its part of the plan."""
+        if not self.plan["shard"]:
+            return self.plan["runs"]
+        part, parts = map(int, self.plan["shard"].split("/"))
+        return self.plan["runs"][part - 1::parts]
+
     def run_path(self, ident, *more):
         return os.path.join(self.path, "runs", ident, *more)
+
+    def image_path(self, image):
+        return os.path.join(self.path, "images", image["digest"], "Image")
+
+    def take_image(self, image, source):
+        """Copy the Image SOURCE, and the configuration beside it: other hosts need it, and --resume needs the same."""
+        path = self.image_path(image)
+        if os.path.exists(path):
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        config = os.path.join(os.path.dirname(source), "config")
+        if os.path.exists(config):
+            shutil.copyfile(config, os.path.join(os.path.dirname(path), "config"))
+        shutil.copyfile(source, path + ".new")
+        sync(path + ".new")
+        os.replace(path + ".new", path)
+
+    def attempt(self, ident):
+        """A new folder for what may become the run's; of others, here or elsewhere, none is in the way."""
+        path = self.run_path(".%s.%s.%d" % (ident, host_word(), os.getpid()))
+        shutil.rmtree(path, ignore_errors=True)
+        os.makedirs(path)
+        return path
+
+    def stale(self):
+        """Remove what programs of this host left that were killed."""
+        for path in glob.glob(os.path.join(glob.escape(self.path), "runs", ".*")):
+            words = path.rsplit(".", 2)
+            if words[-2:-1] == [host_word()] and not os.path.exists("/proc/" + words[-1]):
+                shutil.rmtree(path, ignore_errors=True)
 
     def create(self, plan):
         if os.path.exists(self.path) and os.listdir(self.path):
@@ -54,11 +134,14 @@ class Folder:
         self.plan = plan
         try:
             os.makedirs(self.path + "/runs", exist_ok=True)
-            write(self.path + "/plan.json", json.dumps(plan, indent=1) + "\n")
-            write(self.path + "/jobs", "".join(run["id"] + "\n" for run in plan["runs"]))
+            self.save()
         except OSError as e:
             raise SuiteError("%s: cannot be written: %s; name another folder with --output"
                              % (self.path, e.strerror)) from e
+
+    def save(self):
+        write(self.path + "/plan.json", json.dumps(self.plan, indent=1) + "\n")
+        write(self.path + "/jobs", "".join(run["id"] + "\n" for run in self.runs))
 
     def open(self):
         try:
@@ -71,27 +154,32 @@ class Folder:
         return self
 
     def result(self, run):
-        """What came out of a run, or None."""
+        """What came out of a run, or None: it was not run, or what there is is damaged."""
         try:
             with open(self.run_path(run["id"], "result.json"), encoding="utf-8") as f:
-                return json.load(f)
-        except FileNotFoundError:
+                result = json.load(f)
+        except (FileNotFoundError, ValueError):
             return None
-        except ValueError as e:
-            raise SuiteError("%s: is no JSON: %s; remove the folder around it, and --resume runs it again"
-                             % (self.run_path(run["id"], "result.json"), e)) from e
+        return result if isinstance(result, dict) and "verdict" in result else None
 
-    def keep(self, ident, attempt, result):
-        """Make ATTEMPT, a folder, the run's. False: somebody else was first, and that one stays."""
-        write(os.path.join(attempt, "result.json"), json.dumps(result, indent=1) + "\n")
+    def done(self, run):
+        """Whether it need not be run again: it has a result, and not only a machine that did not start."""
+        result = self.result(run)
+        return bool(result) and result["status"] != NOT_STARTED
+
+    def keep(self, run, attempt):
+        """Make ATTEMPT, a folder, the run's; if somebody else was first, that one stays."""
+        for name in os.listdir(attempt):
+            sync(os.path.join(attempt, name))
+        sync(attempt)
+        if not self.done(run):
+            shutil.rmtree(self.run_path(run["id"]), ignore_errors=True)
         try:
-            os.rename(attempt, self.run_path(ident))
-            return True
+            os.rename(attempt, self.run_path(run["id"]))
         except OSError:
-            if not os.path.exists(self.run_path(ident, "result.json")):
+            if not self.result(run):
                 raise
             shutil.rmtree(attempt, ignore_errors=True)
-            return False
 
     def merge(self, others):
         """Take over the runs of other folders of the same suite."""
@@ -99,77 +187,94 @@ class Folder:
         if os.path.exists(self.path + "/plan.json"):
             self.open()
         else:
-            self.plan = dict(folders[0].plan, runs=[], shard=None)
+            self.plan = folders[0].plan
         for folder in folders:
             if folder.plan["digest"] != self.plan["digest"]:
                 raise SuiteError("%s: is of another suite, or of another seed, than the others; merge what was made "
                                  "from one file, with one --seed" % folder.path)
-        if not os.path.exists(self.path + "/plan.json"):
+        # Each knows the runs of all, so that those of one that is not here are missing.
+        self.plan = dict(self.plan, shard=None)
+        if os.path.exists(self.path + "/plan.json"):
+            self.save()
+        else:
             self.create(self.plan)
-        known = {run["id"]: run for run in self.plan["runs"]}
         for folder in folders:
-            for run in folder.plan["runs"]:
-                known[run["id"]] = run
-                if folder.result(run) and not self.result(run):
-                    # Of several that merge at once each has its own.
-                    new = os.path.join(self.path, "runs", ".merge.%d" % os.getpid())
-                    shutil.rmtree(new, ignore_errors=True)
-                    shutil.copytree(folder.run_path(run["id"]), new)
-                    os.rename(new, self.run_path(run["id"]))
-        self.plan["runs"] = [known[k] for k in sorted(known)]
-        write(self.path + "/plan.json", json.dumps(self.plan, indent=1) + "\n")
-        write(self.path + "/jobs", "".join(run["id"] + "\n" for run in self.plan["runs"]))
+            for image in self.plan["images"].values():
+                if os.path.exists(folder.image_path(image)):
+                    self.take_image(image, folder.image_path(image))
+            for run in folder.runs:
+                if folder.done(run) and not self.done(run) or folder.result(run) and not self.result(run):
+                    new = self.attempt(run["id"])
+                    shutil.copytree(folder.run_path(run["id"]), new, dirs_exist_ok=True)
+                    self.keep(run, new)
 
     def judged(self):
         """(run, result or None, state, why) of each run of the plan."""
         return [(run, result) + self.judge(run, result)
-                for run, result in ((run, self.result(run)) for run in self.plan["runs"])]
+                for run, result in ((run, self.result(run)) for run in self.runs)]
 
     def judge(self, run, result):
         """(state, why) of a run."""
         if not result:
-            return "missing", "it was not run"
+            return "missing", "its result.json cannot be read" if os.path.exists(self.run_path(run["id"])) \
+                else "it was not run"
         verdict, why = result["verdict"], result["reason"]
-        if verdict == run["expect"]:
+        # A panic, a warning or a hang is never what was expected: the scenario has to tell that itself.
+        own = result["status"] == STATUS_OF.get(verdict)
+        if verdict == run["expect"] and own:
             return "ok", why
         if verdict == "skip":
             return "skipped", why
         state = "error" if verdict == "error" else "failed"
         if run["expect"] != "pass":
-            why = "expected: %s; %s%s" % (run["expect"], verdict, ": " + why if why else "")
+            what = "; " + verdict if own else " of the scenario, not of the machine"
+            why = "expected: %s%s%s" % (run["expect"], what, ": " + why if why else "")
         for q in self.plan["quarantine"]:
-            if fnmatch.fnmatchcase(run["scenario"], q["scenario"]) and \
-                    all(run["machine"][k] in vs for k, vs in q["machine"].items()):
+            if covers(q, run):
                 if datetime.date.today().isoformat() <= q["until"]:
                     return "quarantined", "until %s: %s (%s)" % (q["until"], q["reason"], why)
                 why += " (its quarantine ended on %s: %s)" % (q["until"], q["reason"])
         return state, why
 
-    def report(self, until_fail=False):
+    def report(self):
         """Write everything that is made of the results. The exit status, and lines for the terminal."""
         judged = self.judged()
-        if until_fail:
-            judged = [j for j in judged if j[1]]
+        if self.plan["until_fail"] and any(j[2] in ("failed", "error") for j in judged):
+            # What was not run any more is not missing.
+            judged = [j for j in judged if j[2] != "missing"]
         counts = {state: sum(j[2] == state for j in judged) for state in STATES}
         groups = self.groups(judged)
         write(self.path + "/results.jsonl", "".join(
-            json.dumps(dict(result, state=state, why=why)) + "\n" for _, result, state, why in judged if result))
+            json.dumps(dict(result or run, state=state, why=why)) + "\n" for run, result, state, why in judged))
         write(self.path + "/compare.json", json.dumps(self.plan["compare"], indent=1) + "\n")
         self.ktap(judged)
         self.junit(judged)
         self.page(judged, counts, groups)
-        lines = ["%s  %s%s: %s" % (state, title(run), where(run), why)
+        lines = ["%s  %s%s: %s" % (state, title(run), where(run), line(why))
                  for s in STATES[:3] for run, result, state, why in judged if state == s]
         lines = lines[:20] + (["... and %d more" % (len(lines) - 20)] if len(lines) > 20 else [])
         for g in groups:
             if g["flaky"]:
                 lines.append("flaky   %s%s: %d of %d failed; seeds: %s" % (
                     g["title"], g["where"], g["failed"], g["ran"], " ".join(g["seeds"])))
+        lines += ["quarantine  %s (%s): %s" % (q["scenario"], line(q["reason"]), what)
+                  for q, what in self.quarantines(judged) if what]
         words = ["%d %s" % (counts[s], s) for s in reversed(STATES) if counts[s]]
         lines.append("%d runs: %s; %s/summary.html" % (len(judged), ", ".join(words), near(self.path)))
         status = 1 if counts["failed"] else 3 if counts["error"] or counts["missing"] else \
             0 if counts["ok"] or counts["quarantined"] else 4
         return status, lines
+
+    def quarantines(self, judged):
+        """(quarantine, what became of it) of each."""
+        for q in self.plan["quarantine"]:
+            ran = [state for run, result, state, _ in judged if result and state != "skipped" and covers(q, run)]
+            if not any(covers(q, run) for run in self.plan["runs"]):
+                yield q, "no run of this suite is meant"
+            elif ran and set(ran) == {"ok"}:
+                yield q, "not needed: passed %d of %d" % (len(ran), len(ran))
+            else:
+                yield q, ""
 
     @staticmethod
     def groups(judged):
@@ -192,12 +297,12 @@ class Folder:
         for i, (run, result, state, why) in enumerate(judged, 1):
             name = "%s%s seed %d" % (title(run), where(run), run["seed"])
             for f in (result or {}).get("failures", []):
-                out.append("# " + f)
+                out.append("# " + line(f))
             skip = ""
             if state in ("skipped", "quarantined"):
-                skip = " # SKIP " + why.replace("#", "\\#")
+                skip = " # SKIP " + line(why).replace("#", "\\#")
             elif state != "ok":
-                out.append("# %s: %s" % (state, why))
+                out.append("# %s: %s" % (state, line(why)))
             out.append("%sok %d %s%s" % ("not " if state in STATES[:3] else "", i, name.replace("#", "\\#"), skip))
         write(self.path + "/results.ktap", "\n".join(out) + "\n")
 
@@ -211,18 +316,18 @@ class Folder:
                 for key, value in run["machine"].items():
                     ET.SubElement(props, "property", name=key, value=str(value))
             case = ET.SubElement(suites[run["label"]], "testcase", classname=run["label"],
-                                 name=fit("%s seed %d" % (title(run), run["seed"])),
+                                 name="%s seed %d" % (title(run), run["seed"]),
                                  time="%.3f" % (result["wall_seconds"] if result else 0))
-            detail = fit("\n".join([why] + (result["failures"] if result else [])))
+            detail = "\n".join([why] + (result["failures"] if result else []))
             if state == "failed":
-                ET.SubElement(case, "failure", message=fit(why), type=result["verdict"]).text = detail
+                ET.SubElement(case, "failure", message=why, type=result["verdict"]).text = detail
             elif state in ("error", "missing"):
-                ET.SubElement(case, "error", message=fit(why), type=state).text = detail
+                ET.SubElement(case, "error", message=why, type=state).text = detail
             elif state in ("skipped", "quarantined"):
-                ET.SubElement(case, "skipped", message=fit(why))
+                ET.SubElement(case, "skipped", message=why)
             if result:
-                ET.SubElement(case, "system-out").text = "runs/%s: events.json, console.log, kernel.log; on %s" % (
-                    run["id"], result["host"])
+                ET.SubElement(case, "system-out").text = "runs/%s: %s; on %s" % (
+                    run["id"], ", ".join(sorted(os.listdir(self.run_path(run["id"])))), result["host"])
         for label, suite in suites.items():
             mine = [j for j in judged if j[0]["label"] == label]
             self.totals(suite, mine)
@@ -234,7 +339,7 @@ class Folder:
         self.totals(top, judged)
         ET.indent(top)
         write(self.path + "/junit.xml",
-              '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n")
+              '<?xml version="1.0" encoding="UTF-8"?>\n' + fit(ET.tostring(top, encoding="unicode")) + "\n")
 
     @staticmethod
     def totals(element, judged):
@@ -267,9 +372,9 @@ class Folder:
                 esc(g["title"]), esc(g["where"]), g["failed"], g["ran"], " ".join(g["seeds"])) for g in flaky]
             out.append("</table>")
         if self.plan["quarantine"]:
-            out.append("<h2>Quarantine</h2><table><tr><th>scenario<th>until<th>reason")
-            out += ["<tr><td>%s<td>%s<td>%s" % (esc(q["scenario"]), q["until"], esc(q["reason"]))
-                    for q in self.plan["quarantine"]]
+            out.append("<h2>Quarantine</h2><table><tr><th>scenario<th>until<th>reason<th>")
+            out += ["<tr><td>%s<td>%s<td>%s<td>%s" % (esc(q["scenario"]), q["until"], esc(q["reason"]), what)
+                    for q, what in self.quarantines(judged)]
             out.append("</table>")
         out.append("<h2>Runs</h2><table><tr><th>state<th>run<th>machine<th>seed<th>seconds<th>results<th>why<th>files")
         for run, result, state, why in sorted(judged, key=lambda j: (STATES.index(j[2]), j[0]["id"])):
@@ -281,11 +386,12 @@ class Folder:
                     result["results"]["passed"] + result["results"]["failed"],
                     "<br>".join(esc(t) for t in ([why] if why else []) + result["failures"][:10])))
                 out += ["<a href='runs/%s/%s'>%s</a>" % (run["id"], f, f.split(".")[0])
-                        for f in ("events.json", "console.log", "kernel.log")]
+                        for f in ("events.json", "console.log", "kernel.log", "recording.rec")
+                        if os.path.exists(self.run_path(run["id"], f))]
             else:
                 out.append("<td><td><td>%s<td>" % esc(why))
         out.append("</table></html>")
-        write(self.path + "/summary.html", "\n".join(out) + "\n")
+        write(self.path + "/summary.html", fit("\n".join(out)) + "\n")
 
 
 def near(path):
@@ -302,4 +408,4 @@ def where(run):
 def told(run, result, state, why):
     """A run that has ended, in one line."""
     return "%-12s%s%s seed %d, %.1f s%s" % (state.upper() if state in STATES[:3] else state, title(run), where(run),
-                                            run["seed"], result["wall_seconds"], ": " + why if why else "")
+                                            run["seed"], result["wall_seconds"], ": " + line(why) if why else "")

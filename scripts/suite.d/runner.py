@@ -8,10 +8,9 @@ import time
 
 from job import Job
 from results import title, told, where
-from suitefile import processors, size_of
+from suitefile import needs, processors
 
-# What a machine needs besides its RAM, and what is left to everybody else.
-OVERHEAD = 256 << 20
+# What is left to everybody else.
 RESERVE = 1 << 30
 
 
@@ -71,23 +70,31 @@ class Runner:
         self.folder, self.jobs, self.until_fail = folder, jobs, until_fail
         self.cpus = len(os.sched_getaffinity(0))
         self.running, self.done, self.failed = [], 0, 0
+        # What is available when none of ours runs.
+        self.idle = 0
         self.interrupted = 0
         self.times = Times()
         self.tty = sys.stderr.isatty()
         self.told = time.monotonic()
 
-    def fits(self, run):
+    def room(self):
+        """Bytes for one more guest. Those that run have not yet touched all that is theirs."""
+        now = memory()
+        self.idle = max(now, self.idle if self.running else 0)
+        return min(now, self.idle - sum(needs(job.run) for job in self.running)) - RESERVE
+
+    def fits(self, run, room):
         if not self.running:
             return True
         if self.jobs and len(self.running) >= self.jobs:
             return False
-        if size_of(run["machine"]["memory"]) + OVERHEAD > memory() - RESERVE:
+        if needs(run) > room:
             return False
         return bool(self.jobs) or processors(run["machine"]) + sum(job.cpus for job in self.running) <= self.cpus
 
     def run(self):
         """Everything that has no result yet. False: it was interrupted."""
-        queue = [run for run in self.folder.plan["runs"] if not self.folder.result(run)]
+        queue = [run for run in self.folder.runs if not self.folder.done(run)]
         total = len(queue)
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sig, self.on_signal)
@@ -97,7 +104,8 @@ class Runner:
                 if stop:
                     queue = []
                 # A small one may go before a large one that has to wait.
-                run = next((r for r in queue if self.fits(r)), None)
+                room = self.room()
+                run = next((r for r in queue if self.fits(r, room)), None)
                 if run:
                     queue.remove(run)
                     self.running.append(Job(self.folder, run))

@@ -12,6 +12,8 @@ import tomllib
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 VERDICTS = ("pass", "fail", "error", "skip")
 MAX_RUNS = 100000
+# What a machine needs besides its RAM.
+OVERHEAD = 256 << 20
 # The keys of a machine, each with its default and the option of scripts/vm.
 MACHINE = {
     "kernel": ("patched", "--kernel"),
@@ -21,6 +23,8 @@ MACHINE = {
     "block_size": (4096, "--block-size"),
     "regions": (1, "--regions"),
     "swap": ("none", "--swap"),
+    "disk": ("none", "--disk"),
+    "disk_rate": ("none", "--disk-rate"),
     "page_size": ("4K", None),
     "tag_storage": ("dram", "--tag-storage"),
     "force_node": (False, "--force-node"),
@@ -137,7 +141,7 @@ def label(machine):
     for key, (default, _) in MACHINE.items():
         value = machine[key]
         if key == "kernel":
-            words.append(value if "/" not in value else os.path.basename(value))
+            words.append(value)
         elif value != default:
             words.append(key if value is True else "%s=%s" % (key, value))
     return " ".join(words)
@@ -145,7 +149,10 @@ def label(machine):
 
 class Suite:
     def __init__(self, path, tagscope, kernel=None):
-        self.name, self.tagscope, self.kernel = os.path.relpath(path), tagscope, kernel
+        self.name, self.tagscope = os.path.relpath(path), tagscope
+        # The Images that machines have: by the word for the kernel, the path.
+        self.images = {"patched": kernel} if kernel else {}
+        self.left_out = set()
         self.good_machines = set()
         done = subprocess.run([tagscope, "list", "--json"], capture_output=True, text=True, check=True)
         self.limits = {s["name"]: s["time_limit_s"] for s in json.loads(done.stdout)}
@@ -164,7 +171,7 @@ class Suite:
             raise SuiteError("%s:%s: this is no TOML: %s; strings have quotes, tables [brackets]"
                              % (self.name, line, re.sub(r" \(at .*", "", str(e)))) from e
         self.top = Node(self, (), top)
-        self.top.only(["summary", "seed", "repeat", "time_limit", "machine", "exclude", "tests",
+        self.top.only(["summary", "seed", "repeat", "time_limit", "record", "machine", "exclude", "tests",
                        "quarantine", "compare"])
         self.summary = self.top.get("summary", str, "", "a string")
         self.seed = self.top.number("seed", None, 0, 2 ** 64 - 1)
@@ -174,13 +181,21 @@ class Suite:
             raise self.top.error("tests", "the suite has no tests", "add a table [[tests]] with scenarios = [...]")
 
     def runs(self, seed, repeat):
-        """All runs, the first repetition of each before the second of any."""
-        out = []
+        """All runs, each once, the first repetition of each before the second of any."""
+        known = {}
         for test in self.top.tables("tests"):
-            out += self.runs_of(test, seed, repeat)
-            if len(out) > MAX_RUNS:
+            for run in self.runs_of(test, seed, repeat):
+                machine = dict(run["machine"], cpus=processors(run["machine"]))
+                first = known.setdefault(json.dumps([run["scenario"], run["params"], machine, run["seed"]]), run)
+                for key in ("expect", "time_limit"):
+                    if run[key] != first[key]:
+                        raise test.error(key, "an earlier test has a run of %s on this machine and says %s, not %s"
+                                         % (run["scenario"], shown(first[key]), shown(run[key])),
+                                         "leave the run out of one of them")
+            if len(known) > MAX_RUNS:
                 raise test.error(None, "with this the suite has more than %d runs" % MAX_RUNS,
                                  "leave out values of the matrix, or repeat less")
+        out = list(known.values())
         out.sort(key=lambda run: run["repetition"])
         for i, run in enumerate(out):
             run["id"] = "%05d-%s" % (i + 1, run["scenario"])
@@ -188,9 +203,10 @@ class Suite:
 
     def runs_of(self, test, seed, repeat):
         test.only(["scenarios", "kind", "group", "parameters", "seeds", "repeat", "expect", "time_limit",
-                   "machine", "exclude"])
+                   "record", "machine", "exclude"])
         expect = test.word("expect", "pass", VERDICTS)
         limit = test.number("time_limit", self.top.number("time_limit", None, 1, 1000000), 1, 1000000)
+        record = test.get("record", bool, self.top.get("record", bool, True, "true or false"), "true or false")
         times = repeat or test.number("repeat", self.top.number("repeat", 1, 1, 10000), 1, 10000)
         seeds = listed(test.value.get("seeds", seed))
         if not seeds or len(set(map(str, seeds))) < len(seeds) or not all(isinstance(s, int) and not isinstance(s, bool) and 0 <= s < 2 ** 64 for s in seeds):
@@ -205,6 +221,8 @@ class Suite:
                             "scenario": scenario, "params": params, "machine": machine, "label": label(machine),
                             "seed": (first + n) % 2 ** 64, "repetition": n + 1, "expect": expect,
                             "time_limit": limit, "limit": limit or self.limits[scenario],
+                            # Of exact figures nothing is to be a reading's.
+                            "record": record and not machine["icount"],
                         })
         return out
 
@@ -223,7 +241,8 @@ class Suite:
         params = test.table("parameters")
         for key, values in params.value.items():
             values = [str(v).lower() if isinstance(v, bool) else v for v in listed(values)]
-            if not values or not all(isinstance(v, (str, int)) and "," not in str(v) for v in values):
+            if not values or not all(isinstance(v, (str, int)) and "," not in str(v) and str(v).isprintable()
+                                     for v in values):
                 raise params.error(key, "%s is neither a value nor a list of values" % shown(values),
                                    "write %s = [8, 32]" % key)
             command += ["--matrix", "%s=%s" % (key, ",".join(str(v) for v in values))]
@@ -259,11 +278,15 @@ class Suite:
             machine = dict(zip(axes, values))
             if any(rule and all(machine[k] in vs for k, vs in rule.items()) for rule in rules):
                 continue
-            if machine["kernel"] == "patched" and self.kernel:
-                machine["kernel"] = self.kernel
+            if machine["kernel"] in self.images and machine["page_size"] != "4K":
+                self.left_out.add(machine["page_size"])
+                continue
+            if "/" in machine["kernel"]:
+                self.images[machine["kernel"]] = os.path.abspath(
+                    os.path.join(os.path.dirname(self.name), machine["kernel"]))
             self.possible(nodes[1] if nodes[1].value else nodes[0], machine)
             found.append(machine)
-        if not found:
+        if not found and not self.left_out:
             raise test.error("exclude", "it leaves no machine", "exclude less")
         return found
 
@@ -275,10 +298,16 @@ class Suite:
         elif isinstance(default, int):
             good, what = isinstance(value, int) and not isinstance(value, bool), "a number such as %d" % default
         else:
-            good, what = isinstance(value, str), 'a string such as "%s"' % (default or "cma")
+            good, what = isinstance(value, str) and value.isprintable(), 'a line such as "%s"' % (default or "cma")
         if good and key == "swap":
             good = value == "none" or re.fullmatch(r"(disk:)?[1-9]\d*[KMG]", value)
             what = 'a size such as "256M", "disk:256M", or "none"'
+        if good and key == "disk":
+            good = value == "none" or re.fullmatch(r"((ext4|ext4-1k|xfs):)?[1-9]\d*[KMG]", value)
+            what = 'a size such as "128M", "xfs:300M", or "none"'
+        if good and key == "disk_rate":
+            good = value == "none" or re.fullmatch(r"[1-9]\d*[KMG]?", value)
+            what = 'bytes a second such as "128K", or "none"'
         if good and key == "page_size":
             good, what = value in ("4K", "16K", "64K"), '"4K", "16K" or "64K"'
         if good and key == "kernel":
@@ -286,8 +315,7 @@ class Suite:
             what = '"patched", "vanilla", "debug", "kasan", or the path of an Image'
         if not good:
             raise node.error(key, "%s is not %s" % (shown(value), what), "write %s" % what)
-        return os.path.abspath(os.path.join(os.path.dirname(self.name), value)) if key == "kernel" and "/" in value \
-            else value
+        return value
 
     def possible(self, node, machine):
         """The machine itself knows what it can be."""
@@ -302,7 +330,8 @@ class Suite:
                              % (machine["block_size"], machine["page_size"]),
                              "name multiples of %d" % size_of(machine["page_size"]))
         # All that --print-layout looks at.
-        parts = ("policy", "memory", "cpus", "block_size", "regions", "tag_storage")
+        parts = ("policy", "memory", "cpus", "block_size", "regions", "swap", "disk", "disk_rate",
+                 "tag_storage")
         key = tuple(machine[p] for p in parts)
         if key in self.good_machines:
             return
@@ -357,11 +386,16 @@ def processors(machine):
     return 1 if machine["icount"] else machine["cpus"]
 
 
+def needs(run):
+    """Bytes of memory."""
+    return size_of(run["machine"]["memory"]) + OVERHEAD
+
+
 def vm_options(machine):
     out = []
     for key, (default, option) in MACHINE.items():
         value = processors(machine) if key == "cpus" else machine[key]
-        if not option or value == default or (key == "swap" and value == "none"):
+        if not option or value == default or value == "none":
             continue
         out += [option] if value is True else [option, str(value)]
     return out
