@@ -14,8 +14,11 @@
 #include "attack/attack.h"
 #include "attack/choose.h"
 #include "attack/blocks.h"
+#include "attack/copies.h"
 #include "attack/judge.h"
+#include "scenario/disk.h"
 #include "scenario/memory.h"
+#include "vmm/vmm.h"
 
 /* Longest time, beyond what its faults may take, without progress of a healthy victim. */
 #define STUCK_MS 30000
@@ -218,6 +221,16 @@ static int file_of_root(struct run *r, size_t pages)
 	return read_only;
 }
 
+/* A file on a slow disk, which is gone when it is closed. */
+static int file_on_disk(struct run *r, size_t pages)
+{
+	int fd = open(DISK_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, (off_t)(pages * page_size())))
+		bail_errno(r, "a file on " DISK_DIR);
+	return fd;
+}
+
 static int device_open(struct run *r, const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -244,6 +257,8 @@ static void attackers_new(struct run *r, struct attack *k, const struct techniqu
 		};
 		if (t->root_file)
 			p->attacker.fd = file_of_root(r, t->max_pages);
+		if (t->disk_file)
+			p->attacker.fd = file_on_disk(r, t->max_pages);
 		if (t->device)
 			p->attacker.device = device_open(r, t->device);
 	}
@@ -311,6 +326,10 @@ static void choose_ways(struct run *r, struct victim *v)
 		v->wants[VICTIM_SWAPIN] = false;
 	if (v->wants[VICTIM_HUGE] && !huge_pages_here())
 		v->wants[VICTIM_HUGE] = false;
+	if (v->wants[VICTIM_KVM] || v->wants[VICTIM_KVM_PLAIN])
+		v->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (v->kvm < 0)
+		v->wants[VICTIM_KVM] = v->wants[VICTIM_KVM_PLAIN] = false;
 	if (v->wants[VICTIM_HUGE])
 		v->huge_pages = memory_now(r).free / 4 / VICTIM_HUGE_SIZE;
 }
@@ -336,6 +355,7 @@ static struct attack *attack_new(struct run *r, const struct mode *m, const stru
 
 	phases_new(r, v->phase, VICTIM_PHASES);
 	v->seed = mix64(run_seed(r));
+	v->kvm = -1;
 	v->memory_max = memory_now(r).total / page_size();
 	v->memory_first = param_u64(r, "victim-memory") / page_size();
 	if (v->memory_first > v->memory_max)
@@ -369,11 +389,13 @@ static void attack_free(struct attack *k)
 			munmap(a->shared, k->victim.memory_max * page_size());
 			close(a->shared_fd);
 		}
-		if (k->technique->root_file)
+		if (k->technique->root_file || k->technique->disk_file)
 			close(a->fd);
 		if (k->technique->device)
 			close(a->device);
 	}
+	if (k->victim.kvm >= 0)
+		close(k->victim.kvm);
 	munmap(k, sizeof(*k));
 }
 
@@ -494,6 +516,8 @@ static void tell_skipped(struct run *r, const struct mode *m, const struct victi
 		else if (way == VICTIM_HUGE)
 			why = v->wants[way] ? "no huge page has its tags there" :
 					      "no transparent huge pages here";
+		else if (kind->guest && !v->wants[way])
+			why = "no KVM here";
 		if (why)
 			skip_result(r, why, "%s, %s: the victim gets all its tagged memory",
 				    m->text, kind->name);
@@ -528,16 +552,20 @@ static void choose_pages(struct run *r, const struct mode *m, struct victim *v, 
 		m->text);
 }
 
-/* Let it have memory, choose its pages, and see what becomes of them. True: it has ended. */
+/*
+ * Let it have memory, choose its pages, those that need these blocks, and see what becomes of
+ * them. True: it has ended.
+ */
 static bool run_victim(struct run *r, const struct mode *m, struct attack *k, struct child *c,
-		       const struct blocks *held, const struct expected *want)
+		       const struct blocks *needed, const struct expected *want)
 {
 	struct counted all = { 0 }, way[VICTIM_WAYS] = { 0 };
 	struct victim *v = &k->victim;
 	bool done;
 
 	phase_await(r, &v->phase[VICTIM_FILL], c, &victim_role, "filled its memory");
-	choose_pages(r, m, v, c, held, want->held);
+	choose_pages(r, m, v, c, needed,
+		     want->held || (k->technique && k->technique->gives_way));
 	/* What it has before was there before, or elsewhere. */
 	set_switches(r, &attack_baseline);
 	phase_do(r, &v->phase[VICTIM_PREPARE], c, &victim_role, "prepared its pages");
@@ -580,15 +608,29 @@ static bool retry_victim(struct run *r, const struct mode *m, struct attack *k, 
 	return done && judge_retry(r, m, &k->victim) && ended;
 }
 
-static void run_baseline(struct run *r)
+/* Whether the victim took memory that needs blocks which stored no tags before. */
+static bool needs_blocks(const struct attack *k)
+{
+	bool needed = false;
+
+	for (int way = 0; way < VICTIM_WAYS; way++)
+		needed |= k->victim.n[way] && victim_kinds[way].source == FROM_MEMORY &&
+			  !victim_kinds[way].untagged;
+	return needed;
+}
+
+/* copies: of policy cleancache, or NULL. */
+static void run_baseline(struct run *r, struct copies *copies)
 {
 	struct attack *k = attack_new(r, &attack_baseline, NULL);
 	struct child *b = bystander_start(r, &k->bystander);
 	struct child *c = role_spawn(r, &victim_role, victim_main, &k->victim);
 	bool done;
 
+	copies_fill(r, copies);
 	bystander_count(&k->bystander);
 	done = run_victim(r, &attack_baseline, k, c, NULL, &(struct expected){ .held = false });
+	copies_judge(r, copies, &attack_baseline, needs_blocks(k));
 	judge_bystander(r, &attack_baseline, bystander_end(r, &k->bystander, b));
 	retry_victim(r, &attack_baseline, k, c, done);
 	attack_free(k);
@@ -618,30 +660,56 @@ static enum failing failing_in(const struct mode *m, const struct victim_kind *k
 	return m->replace_data_page || kind->chooses ? FAILS_NOT : FAILS;
 }
 
-static struct expected expected_in(const struct mode *m, enum attack_effect effect)
+static struct expected expected_in(const struct technique *t, const struct mode *m,
+				   enum attack_effect effect)
 {
-	struct expected want = { .held = effect == HOLDS_STORAGE };
+	struct expected want = { .held = effect == HOLDS_STORAGE, .passes = t->passes };
 
 	for (int way = 0; way < VICTIM_WAYS && (want.held || effect == MAY_HOLD); way++) {
+		if (victim_kinds[way].untagged)
+			continue;
 		want.fails[way] = failing_in(m, &victim_kinds[way]);
-		if (effect == MAY_HOLD && want.fails[way] == FAILS)
+		if ((effect == MAY_HOLD || t->passes) && want.fails[way] == FAILS)
 			want.fails[way] = FAILS_MAYBE;
 	}
 	return want;
 }
 
-static void run_mode(struct run *r, const struct technique *t, enum attack_mode mode)
+/* Of the blocks that had the attacker's data, those that have none any more. */
+static void judge_moved(struct run *r, const struct mode *m, const struct attack *k,
+			const struct blocks *placed)
+{
+	struct blocks now = attackers_blocks(r, k, false);
+	uint64_t moved = 0;
+
+	for (uint64_t i = 0; i < placed->nr_blocks; i++)
+		moved += placed->map[i] && !now.map[i];
+	blocks_free(&now);
+	measure_mode(r, m, "moved_blocks", "blocks", (double)moved);
+	if (needs_blocks(k))
+		expect(r, moved, "%s: what the attacker has there moves when others need the blocks",
+		       m->text);
+}
+
+/*
+ * immune: with policy cleancache; copies: in tag storage then, or NULL. Returns whether the
+ * attacker held anything.
+ */
+static bool run_mode(struct run *r, const struct technique *t, enum attack_mode mode,
+		     bool immune, struct copies *copies)
 {
 	const struct mode *m = &attack_modes[mode];
-	enum attack_effect effect = attack_effect_in(t, mode);
-	struct expected want = expected_in(m, effect);
+	enum attack_effect effect = immune ? HOLDS_NOTHING : attack_effect_in(t, mode);
+	struct expected want = expected_in(t, m, effect);
 	struct attack *k = attack_new(r, m, t);
 	struct attacker *first = &k->party[0].attacker;
 	struct blocks placed = { .map = NULL }, held;
 	struct state_summary before;
 	struct child *vc, *b;
-	bool done, released, recovered;
+	bool done, released, recovered, any;
 
+	if (!immune)
+		step(r, "%s", t->mode[mode].step ? t->mode[mode].step : mode_steps[mode]);
 	/* Where the victim does not fail anyhow. */
 	if (want.held && m->replace_data_page && t->hold_shared && k->victim.wants[VICTIM_SHARED])
 		share_memory(r, k);
@@ -650,16 +718,26 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	attackers_do(r, k, ATTACKER_PLACE, "filled memory");
 	if (!t->is_held) {
 		placed = attackers_blocks(r, k, false);
-		require(r, placed.pages, "%s: the attacker has pages in tag storage", m->text);
+		if (immune)
+			expect_eq_u64(r, placed.pages, 0,
+				      "%s: the attacker has no pages in tag storage", m->text);
+		else
+			require(r, placed.pages, "%s: the attacker has pages in tag storage",
+				m->text);
 	}
 	before = summary_now(r);
 	attackers_do(r, k, ATTACKER_HOLD, "held its pages");
+	/* What waits in batches of the CPUs is referenced by these, and looks pinned. */
+	if (t->gives_way)
+		drain_lru(r);
 	held = attackers_blocks(r, k, true);
 	judge_held(r, m, t, all_held(k), effect, &placed, &held, &before);
+	any = held.pages > t->strays;
 
 	if (first->shared)
 		choose_shared(r, &k->victim, first, &held);
 	attackers_do(r, k, ATTACKER_HOLD_SHARED, "held the shared pages");
+	copies_fill(r, copies);
 	if (first->shared)
 		choose_shared_again(r, &k->victim, &held);
 	/* So that who looks on can see it. */
@@ -667,8 +745,11 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	     m->text, held.blocks);
 	vc = role_spawn(r, &victim_role, victim_main, &k->victim);
 	bystander_count(&k->bystander);
-	done = run_victim(r, m, k, vc, &held, &want);
+	done = run_victim(r, m, k, vc, t->gives_way ? &placed : &held, &want);
+	copies_judge(r, copies, m, needs_blocks(k));
 	judge_bystander(r, m, bystander_end(r, &k->bystander, b));
+	if (t->gives_way && !immune)
+		judge_moved(r, m, k, &placed);
 	step(r, "%s: the attacker lets go of what it holds, and the victim tries again where it failed.",
 	     m->text);
 	attackers_do(r, k, ATTACKER_RELEASE, "released what it held");
@@ -684,6 +765,19 @@ static void run_mode(struct run *r, const struct technique *t, enum attack_mode 
 	blocks_free(&placed);
 	blocks_free(&held);
 	attack_free(k);
+	return any;
+}
+
+/* Each mitigation by itself switched off only where one is needed at all. */
+static void run_needed(struct run *r, const struct technique *t)
+{
+	run_mode(r, t, ATTACK_ON, false, NULL);
+	if (!run_mode(r, t, ATTACK_OFF, false, NULL)) {
+		note(r, "without mitigations nothing is held: none is switched off by itself");
+		return;
+	}
+	for (int mode = ATTACK_ON + 1; mode < ATTACK_OFF; mode++)
+		run_mode(r, t, (enum attack_mode)mode, false, NULL);
 }
 
 enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode mode)
@@ -692,6 +786,21 @@ enum attack_effect attack_effect_in(const struct technique *t, enum attack_mode 
 	if (t->mode[mode].effect != AS_OTHERS)
 		return t->mode[mode].effect;
 	return t->mode[mode == ATTACK_PINS_ALLOWED ? ATTACK_OFF : ATTACK_ON].effect;
+}
+
+/*
+ * Policy cleancache: whatever the attacker holds does not lie in tag storage, and the
+ * mitigations have nothing to do.
+ */
+static void run_immune(struct run *r, const struct technique *t)
+{
+	struct copies *copies = copies_new(r);
+
+	run_baseline(r, copies);
+	step(r,
+	     "The attacker holds what it can. Policy cleancache gives tag storage to nobody: there are only copies of page cache, which nobody but the kernel can refer to, so that nothing can be held.");
+	run_mode(r, t, ATTACK_ON, true, copies);
+	copies_free(r, copies);
 }
 
 void attack_run(struct run *r, const struct technique *t)
@@ -704,15 +813,28 @@ void attack_run(struct run *r, const struct technique *t)
 	 */
 	if (kernel_write(r, FREE_LISTS, "1000000"))
 		bail_errno(r, FREE_LISTS);
+	if (t->disk_file) {
+		if (policy_is_cleancache(r))
+			skip(r, "the disk cannot be slow and have files that are copied");
+		if (!disk_is_slow(r))
+			skip(r, "the disk is not slow: scripts/vm --disk-rate");
+		disk_mount(r, NULL);
+	}
 	step(r, "For comparison, a victim takes tagged memory in all ways there are while nobody attacks it.");
-	run_baseline(r);
+	if (policy_is_cleancache(r)) {
+		run_immune(r, t);
+		return;
+	}
+	run_baseline(r, NULL);
+	if (!strcmp(wanted, "needed")) {
+		run_needed(r, t);
+		return;
+	}
 	for (int mode = 0; mode < ATTACK_MODES; mode++) {
-		const char *text = t->mode[mode].step;
 		bool all = t->mode[mode].effect != AS_OTHERS && !strcmp(wanted, "all");
 
 		if (!all && strcmp(wanted, "each") && strcmp(wanted, attack_modes[mode].name))
 			continue;
-		step(r, "%s", text ? text : mode_steps[mode]);
-		run_mode(r, t, (enum attack_mode)mode);
+		run_mode(r, t, (enum attack_mode)mode, false, NULL);
 	}
 }

@@ -15,6 +15,7 @@
 #include "attack/bystander.h"
 #include "attack/fill.h"
 #include "attack/victim.h"
+#include "scenario/disk.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
@@ -82,11 +83,14 @@ struct technique {
 	bool (*is_held)(const struct state_page *page);
 	/* Of a->memory, only pages that look pinned are held: the rest could not be. */
 	bool partly;
+	bool passes;		/* the hold ends by itself, perhaps before all have failed */
+	bool gives_way;		/* some of it moves while the victim takes tagged memory */
 	bool looks_movable;	/* the block map cannot tell that these pages are held */
-	unsigned int strays;	/* is_held() may be wrong for so many pages */
+	unsigned int strays;	/* so many pages may look held and not be */
 	unsigned int attackers;	/* so many at once, 0 is 1; they share parameter "hold" */
 	bool cgroup;		/* in a memory cgroup */
 	bool root_file;		/* a->fd is a file of root's that they may read */
+	bool disk_file;		/* a->fd is a file on a slow disk, which they may write */
 	const char *device;	/* they have been given access to it; NULL: to none */
 	struct {
 		enum attack_effect effect;
@@ -122,6 +126,10 @@ struct technique {
 		[ATTACK_OFF] = { MAY_HOLD, NULL },                             \
 	}
 
+/* What the scenario's own process needs for files that are copied: copies.h. */
+#define COPIES_SYSCALLS "mount", "pwrite64", "fsync", "statfs", "mincore", \
+	"sched_getaffinity", "sched_setaffinity", "getcpu"
+
 /* What the attacker needs besides what is its own: for .syscalls of the role. */
 #define ATTACK_SYSCALLS "openat", "read", "close", "madvise", "mmap", "munmap", "memfd_create", \
 	"ftruncate"
@@ -136,12 +144,13 @@ void attack_run(struct run *r, const struct technique *t);
 
 /* ---- The scenario of a technique ------------------------------------------ */
 
-#define ATTACK_MODES_TEXT "all|each|on|pins-allowed|choose-off|replace-off|off"
+#define ATTACK_MODES_TEXT "all|each|needed|on|pins-allowed|choose-off|replace-off|off"
 
 /* Parameters: hold: how much, its default and range. */
 #define ATTACK_PARAMS(hold, hold_min, hold_max)                                \
 	PARAMS(P_ENUM("mitigations", "all", ATTACK_MODES_TEXT,                 \
-		      "the kernel's; all: the modes told of; each: all modes"), \
+		      "the kernel's; all: the modes told of; each: all modes; needed: " \
+		      "each, where something is held without any"), \
 	       P_STRING("victims", "all",                                      \
 			"ways to get tagged memory, as mmap,cow; all: each"),  \
 	       P_BOOL("explain", "no",                                         \
@@ -156,7 +165,7 @@ void attack_run(struct run *r, const struct technique *t);
 /*
  * Define and register the scenario: ADVERSARY(name_of_the_struct_technique, .name = ...,
  * .summary = ..., .explanation = ..., .params = ATTACK_PARAMS(...), .needs =
- * NEED_POLICY_CMA | ...).
+ * NEED_TAG_STORAGE | ...).
  */
 #define ADVERSARY(technique, ...)                                              \
 	static void technique##_run(struct run *r)                             \
@@ -170,11 +179,12 @@ void attack_run(struct run *r, const struct technique *t);
 		/* qsort() asks how much memory there is. */                   \
 		.syscalls = SYSCALLS("mprotect", "sysinfo", "mkdirat",         \
 				     "unlinkat", "fchmod", "getdents64",       \
-				     "readlinkat", "fcntl"),                   \
+				     "readlinkat", "fcntl", COPIES_SYSCALLS),  \
 		.roles = ROLES(&(technique).role, &victim_role, &bystander_role), \
 		/* How many free pages the lists of a CPU may have; and for .cgroup. */ \
 		.save_restore = SETTINGS(FREE_LIST_SETTINGS,                   \
-					 { ATTACK_CGROUP_SETTING, SETTING_OPTIONAL }), \
+					 { ATTACK_CGROUP_SETTING, SETTING_OPTIONAL }, \
+					 { REFILL_DELAY, SETTING_OPTIONAL }), \
 		.run = technique##_run,                                        \
 		__VA_ARGS__                                                    \
 	};                                                                     \

@@ -135,8 +135,9 @@ struct fill fill_memory(struct run *r)
 	struct fill f = { .cma_before = m.cma_free };
 	uint64_t keep = 2 * m.cma_free + 24 * MIB;
 
+	/* Tag storage takes no data: there is nothing to be filled up. */
 	if (!m.cma_total)
-		bail(r, "there is no CMA memory: tag storage is not used for data");
+		return f;
 	/* Huge pages, which never lie in tag storage, for most of it: they are quick. */
 	if (m.free > keep) {
 		f.bulk_size = (m.free - keep) & ~(2 * MIB - 1);
@@ -173,7 +174,7 @@ void fill_to_edge(struct run *r, struct fill *f)
 	size_t step = EDGE_STEP * page_size();
 	uint64_t before;
 
-	if (f->at_edge && edge_now(r) >= EDGE / 2)
+	if (!f->late || (f->at_edge && edge_now(r) >= EDGE / 2))
 		return;
 	f->at_edge = true;
 	/*
@@ -254,6 +255,11 @@ void place_memfd(struct run *r, struct attacker *a)
 	a->fd = memfd_create("attacker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->max_pages * page_size())))
 		bail_errno(r, "memfd_create");
+	place_own_file(r, a);
+}
+
+void place_own_file(struct run *r, struct attacker *a)
+{
 	place(r, a, map_memory(r, a->max_pages * page_size(), MADV_NOHUGEPAGE, a->fd));
 }
 

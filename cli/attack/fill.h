@@ -46,6 +46,8 @@ void fill_to_edge(struct run *r, struct fill *f);
  */
 void place_anonymous(struct run *r, struct attacker *a);
 void place_memfd(struct run *r, struct attacker *a);
+/* The same with a->fd, a file of a->max_pages. */
+void place_own_file(struct run *r, struct attacker *a);
 /* The same with a->fd, which may only be read; it stays zeroes. */
 void place_file(struct run *r, struct attacker *a);
 void place_check(struct attacker *a);

@@ -30,7 +30,8 @@ enum failing {
 };
 
 struct expected {
-	bool held;			/* the attacker holds tag storage that others need */
+	bool held;			/* the attacker holds tag storage that others need ... */
+	bool passes;			/* ... but perhaps not until the last of them */
 	enum failing fails[VICTIM_WAYS];	/* the victim, where it needs that */
 };
 

@@ -17,6 +17,7 @@
 #include "attack/fill.h"
 #include "attack/stall_fs.h"
 #include "attack/userns.h"
+#include "scenario/fuse.h"
 #include "scenario/thread.h"
 
 /* Of the attacker's own mount namespace. */
@@ -40,17 +41,7 @@ static char request[MAX_WRITE + sizeof(struct fuse_in_header) + sizeof(struct fu
 
 static void reply(uint64_t unique, int error, const void *data, size_t size)
 {
-	char buf[sizeof(struct fuse_out_header) + 256];
-	struct fuse_out_header out = {
-		.len = (uint32_t)(sizeof(out) + size), .error = -error, .unique = unique,
-	};
-
-	memcpy(buf, &out, sizeof(out));
-	if (size)
-		memcpy(buf + sizeof(out), data, size);
-	/* ENOENT: interrupted meanwhile. ENODEV: the connection was aborted. */
-	if (write(dev, buf, out.len) < 0 && errno != ENOENT && errno != ENODEV)
-		bail_errno(the_run, "/dev/fuse");
+	fuse_reply(the_run, dev, unique, error, data, size);
 }
 
 static struct fuse_attr attr_of(uint64_t node)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The victim of an attack: see victim.h. */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -9,6 +11,10 @@
 
 #include "attack/fill.h"
 #include "attack/victim.h"
+#include "vmm/vmm.h"
+
+/* A guest has a slot for each page. */
+_Static_assert(VICTIM_MAX_PAGES <= VMM_MAX_SLOTS, "guests have too few memory slots");
 
 /* For pages to be swapped out, if the kernel is going to. */
 #define SWAP_OUT_MS 1000
@@ -140,6 +146,96 @@ static void swap_out_content(struct run *r, struct victim *v, enum victim_way wa
 			;
 }
 
+/* ---- Guests ------------------------------------------------------------------ */
+
+/* Of the ways that have one. */
+static struct vmm *guests[VICTIM_WAYS];
+
+static uint64_t guest_address(unsigned int i)
+{
+	return VMM_MEMORY + i * page_size();
+}
+
+/* Each of the pages is memory of a new guest, at its guest_address(). */
+static void new_guest(struct run *r, struct victim *v, enum victim_way way)
+{
+	struct vmm *g = vmm_new(r, v->kvm, !victim_kinds[way].untagged);
+
+	for (unsigned int i = 0; i < v->n[way]; i++)
+		bail_if_error(r, vmm_memory(g, i, guest_address(i), page_at(v->page[way][i].addr),
+					    page_size(), false), "KVM_SET_USER_MEMORY_REGION");
+	guests[way] = g;
+}
+
+static void guest_with_content(struct run *r, struct victim *v, enum victim_way way)
+{
+	content(r, v, way);
+	new_guest(r, v, way);
+}
+
+static void guest_with_new_memory(struct run *r, struct victim *v, enum victim_way way)
+{
+	char *p = map_memory(r, v->n[way] * page_size(), MADV_NOHUGEPAGE, -1);
+
+	for (unsigned int i = 0; i < v->n[way]; i++)
+		v->page[way][i].addr = (uintptr_t)p + i * page_size();
+	new_guest(r, v, way);
+}
+
+static void must_return(struct run *r, struct vmm_end end)
+{
+	if (end.err || end.exception)
+		bail(r, "the guest cannot go on: error %d, ESR %llx", end.err,
+		     (unsigned long long)end.x0);
+}
+
+/* It stores what is there already, or something to memory that has no content yet. */
+static void try_guest(struct run *r, struct victim *v, enum victim_way way, unsigned int i)
+{
+	struct victim_page *p = &v->page[way][i];
+	uint64_t value = p->value;
+	struct vmm_end end;
+
+	if (!victim_kinds[way].fresh)
+		memcpy(&value, page_at(p->addr), sizeof(value));
+	end = vmm_call(guests[way], VMM_STORE, guest_address(i), value, 0, 0);
+	if (end.err != -EFAULT || end.fault_gpa != guest_address(i) || !end.fault_size)
+		must_return(r, end);
+	p->ns = end.ns;
+	p->signal = end.err ? SIGBUS : 0;
+	p->done = 1;
+	__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
+}
+
+/* The guest has the tags that its VMM has set, and the other way round. */
+static bool guest_tags_bad(struct run *r, struct victim *v, enum victim_way way, unsigned int i)
+{
+	uint8_t tags[STATE_TAGS_PER_PAGE];
+	uint64_t id = victim_pattern(way, i);
+	size_t bad = 0;
+
+	must_return(r, vmm_get(guests[way], guest_address(i), 1, tags, NULL));
+	for (size_t g = 0; g < STATE_TAGS_PER_PAGE; g++) {
+		bad += tags[g] != tags_pattern_at(v->seed, id, g * MTE_GRANULE);
+		tags[g] ^= 1;
+	}
+	must_return(r, vmm_set(guests[way], guest_address(i), 1, tags, NULL));
+	for (size_t g = 0; g < STATE_TAGS_PER_PAGE; g++)
+		bad += tag_load((char *)page_at(v->page[way][i].addr) + g * MTE_GRANULE) != tags[g];
+	return bad;
+}
+
+/* The guest has the data that its VMM has written. */
+static bool guest_data_bad(struct run *r, struct victim *v, enum victim_way way, unsigned int i)
+{
+	uint64_t want;
+	struct vmm_end end = vmm_call(guests[way], VMM_FETCH, guest_address(i), 0, 0, 0);
+
+	must_return(r, end);
+	memcpy(&want, page_at(v->page[way][i].addr), sizeof(want));
+	return end.x0 != want;
+}
+
 const struct victim_kind victim_kinds[VICTIM_WAYS] = {
 	[VICTIM_MPROTECT] = {
 		.name = "mprotect",
@@ -183,18 +279,38 @@ const struct victim_kind victim_kinds[VICTIM_WAYS] = {
 		.frees = true, .stores = true, .fresh = true, .chooses = true, .retries = true,
 		.prepare = new_huge,
 	},
+	[VICTIM_KVM] = {
+		.name = "kvm",
+		.text = "has a guest with MTE access a page of its memory, which holds data",
+		.guest = true, .stores = true,
+		.prepare = guest_with_content,
+	},
+	[VICTIM_KVM_PLAIN] = {
+		.name = "kvm-plain",
+		.text = "frees a page and has a guest without MTE touch a new one",
+		.guest = true, .frees = true, .stores = true, .fresh = true, .untagged = true,
+		.prepare = guest_with_new_memory,
+	},
 };
 
 /* ---- Accesses ------------------------------------------------------------------ */
 
 /* All of a huge page: if there is none, small ones take its place, each with its own storage. */
-static void try_page(struct victim *v, struct victim_page *p, size_t size, bool store)
+static void try_page(struct run *r, struct victim *v, enum victim_way way, unsigned int i)
 {
+	struct victim_page *p = &v->page[way][i];
+	size_t size = victim_page_size(way);
+
+	if (victim_kinds[way].guest) {
+		try_guest(r, v, way, i);
+		return;
+	}
 	p->ns = 0;
 	p->signal = 0;
 	for (size_t at = 0; at < size && !p->signal; at += page_size()) {
 		void *addr = page_at(p->addr + at);
-		struct probe probe = store ? probe_store(addr, p->value) : probe_load(addr);
+		struct probe probe = victim_kinds[way].stores ?
+					     probe_store(addr, p->value) : probe_load(addr);
 
 		if (probe.ns > p->ns)
 			p->ns = probe.ns;
@@ -211,7 +327,7 @@ static void tag_pages(struct run *r, struct victim *v, enum victim_way way)
 	unsigned int signals = 0;
 
 	/* First all of them, then the accesses. */
-	for (unsigned int i = 0; i < v->n[way] && !kind->frees; i++)
+	for (unsigned int i = 0; i < v->n[way] && !kind->frees && !kind->guest; i++)
 		if (mprotect(page_at(v->page[way][i].addr), size,
 			     PROT_READ | PROT_WRITE | PROT_MTE))
 			bail_errno(r, "mprotect(PROT_MTE)");
@@ -220,13 +336,13 @@ static void tag_pages(struct run *r, struct victim *v, enum victim_way way)
 
 		if (kind->frees && madvise(page_at(p->old), size, MADV_DONTNEED))
 			bail_errno(r, "MADV_DONTNEED");
-		try_page(v, p, size, kind->stores);
+		try_page(r, v, way, i);
 		signals += !!p->signal;
 	}
 }
 
 /* Data as it was, then tags that stay, then data again. */
-static void check_page(struct victim *v, enum victim_way way, unsigned int i)
+static void check_page(struct run *r, struct victim *v, enum victim_way way, unsigned int i)
 {
 	const struct victim_kind *kind = &victim_kinds[way];
 	struct victim_page *p = &v->page[way][i];
@@ -237,11 +353,22 @@ static void check_page(struct victim *v, enum victim_way way, unsigned int i)
 	if (kind->fresh)
 		pattern_fill(addr, size, v->seed, id);
 	p->data_bad |= !!pattern_check(addr, size, v->seed, id).count;
+	if (kind->guest)
+		p->data_bad |= guest_data_bad(r, v, way, i);
+	if (kind->untagged)
+		return;
+	/* The VMM sees the guest's tags, if it wants to. */
+	if (kind->guest && mprotect(addr, size, PROT_READ | PROT_WRITE | PROT_MTE))
+		bail_errno(r, "mprotect(PROT_MTE)");
 	if (kind->has_tags)
 		p->tags_bad |= !!tags_check(addr, size, v->seed, id).count;
 	else
 		p->tags_bad |= !!tags_check_same(addr, size, 0).count;
 	tags_fill(addr, size, v->seed, id);
+	if (kind->guest) {
+		p->tags_bad |= guest_tags_bad(r, v, way, i);
+		tags_fill(addr, size, v->seed, id);
+	}
 	p->data_bad |= !!pattern_check(addr, size, v->seed, id).count;
 	__atomic_add_fetch(&v->progress, 1, __ATOMIC_RELEASE);
 }
@@ -259,7 +386,8 @@ static void check_all(struct victim *v, bool failed_too)
 
 			if (!p->done || (p->signal && !failed_too) || p->again)
 				continue;
-			p->tags_bad |= !!tags_check(addr, size, v->seed, id).count;
+			if (!victim_kinds[way].untagged)
+				p->tags_bad |= !!tags_check(addr, size, v->seed, id).count;
 			p->data_bad |= !!pattern_check(addr, size, v->seed, id).count;
 		}
 	}
@@ -355,22 +483,20 @@ static void give_back(struct run *r, const struct victim *v)
 	give_back_from(r, v, FROM_HUGE, v->huge, 0, v->huge_pages, VICTIM_HUGE_SIZE);
 }
 
-static void retry(struct victim *v)
+static void retry(struct run *r, struct victim *v)
 {
 	for (int way = 0; way < VICTIM_WAYS; way++) {
 		for (unsigned int i = 0; i < v->n[way]; i++) {
 			struct victim_page *p = &v->page[way][i];
-
 			uint8_t signal = p->signal;
 
 			if (!signal)
 				continue;
-			try_page(v, p, victim_page_size((enum victim_way)way),
-				 victim_kinds[way].stores);
+			try_page(r, v, (enum victim_way)way, i);
 			p->again = p->signal;
 			p->signal = signal;
 			if (!p->again)
-				check_page(v, (enum victim_way)way, i);
+				check_page(r, v, (enum victim_way)way, i);
 		}
 	}
 }
@@ -398,7 +524,7 @@ void victim_main(struct run *r, void *arg)
 	for (int way = 0; way < VICTIM_WAYS; way++)
 		for (unsigned int i = 0; i < v->n[way]; i++)
 			if (v->page[way][i].done && !v->page[way][i].signal)
-				check_page(v, (enum victim_way)way, i);
+				check_page(r, v, (enum victim_way)way, i);
 	check_all(v, false);
 	gate_open(v->phase[VICTIM_CHECK].done);
 
@@ -408,7 +534,7 @@ void victim_main(struct run *r, void *arg)
 	gate_open(v->phase[VICTIM_KILL].done);
 
 	phase_wait(r, &v->phase[VICTIM_RETRY]);
-	retry(v);
+	retry(r, v);
 	check_all(v, true);
 	gate_open(v->phase[VICTIM_RETRY].done);
 }
@@ -417,5 +543,6 @@ const struct role victim_role = {
 	.name = "victim",
 	.summary = "needs tagged memory, in all the ways there are",
 	.syscalls = SYSCALLS("openat", "read", "close", "madvise", "mmap", "munmap", "mprotect",
-			     "clone", "clone3", "wait4", "memfd_create", "ftruncate", "mincore"),
+			     "clone", "clone3", "wait4", "memfd_create", "ftruncate", "mincore",
+			     VMM_SYSCALLS),
 };

@@ -27,6 +27,8 @@ enum victim_way {
 	VICTIM_COW,
 	VICTIM_SWAPIN,
 	VICTIM_HUGE,
+	VICTIM_KVM,
+	VICTIM_KVM_PLAIN,
 	VICTIM_WAYS,
 };
 
@@ -55,6 +57,8 @@ struct victim_kind {
 	/* The allocation knows that it is for tags, and takes another page if need be. */
 	bool chooses;
 	bool retries;		/* each time a fault is replayed it allocates anew */
+	bool guest;		/* a guest does it; that it fails KVM_RUN tells */
+	bool untagged;		/* what comes needs no tag storage, and may be some */
 	/*
 	 * Make what is accessed, in the victim, and set addr of its pages; NULL: they are
 	 * those chosen. The mitigations are on.
@@ -70,7 +74,7 @@ struct victim_page {
 	uint64_t ns;		/* the first access took this long */
 	uint8_t value;		/* what that stores, if it is a store */
 	uint8_t done;		/* it was accessed */
-	uint8_t signal;		/* and this was raised */
+	uint8_t signal;		/* and this was raised; by a guest that failed, SIGBUS, too */
 	uint8_t data_bad, tags_bad;
 	uint8_t again;		/* signal raised when tried again after the attack */
 };
@@ -101,6 +105,7 @@ struct victim {
 	unsigned int n[VICTIM_WAYS];
 	unsigned int unprepared[VICTIM_WAYS];	/* accesses that failed when it prepared them */
 	struct victim_page page[VICTIM_WAYS][VICTIM_MAX_PAGES];
+	int kvm;		/* /dev/kvm; -1: there is none, or nobody wants it */
 	uint64_t progress;	/* grows with every access */
 	bool child_waits;	/* in VICTIM_KILL a child shall wait in a fault */
 	pid_t child;		/* once it is there */

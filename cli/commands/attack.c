@@ -15,11 +15,12 @@ static const char help[] =
 	"Usage: tagscope attack [options] [TECHNIQUE...]\n\n"
 	"Attacks with each technique (the adversaries that 'tagscope list' names; all of them if\n"
 	"none is given), and prints as a table what became of each victim.\n\n"
-	"  --matrix            in all modes: with each mitigation by itself switched off, too\n"
+	"  --matrix            with all mitigations, with none, and, where that holds anything,\n"
+	"                      with each by itself switched off\n"
 	"  --mitigations MODE  on (default), pins-allowed, choose-off, replace-off or off: what\n"
 	"                      is switched off; all: on, and those that the technique tells of\n"
 	"  --victims LIST      ways to get tagged memory: mprotect, shared, mmap, memfd, cow,\n"
-	"                      swapin, huge; all (default)\n"
+	"                      swapin, huge, kvm, kvm-plain; all (default)\n"
 	"  --explain           tell who holds what a victim fails for\n"
 	"  --json              for programs\n"
 	"  --markdown          tables for documents\n"
@@ -155,7 +156,7 @@ static int attack_main(const struct command *cmd, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'x':
-			o.mitigations = "each";
+			o.mitigations = "needed";
 			break;
 		case 'm':
 			o.mitigations = optarg;

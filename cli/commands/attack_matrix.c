@@ -58,12 +58,14 @@ static void take_measure(struct matrix_row *row, const char *name, double value)
 		if (!what)
 			continue;
 		if (!m->done)
-			m->placed = -1;
+			m->placed = m->recalled = -1;
 		m->done = true;
 		if (!strcmp(what, "placed_blocks"))
 			m->placed = value;
 		if (!strcmp(what, "held_blocks"))
 			m->held = value;
+		if (!strcmp(what, "recalled"))
+			m->recalled = value;
 		if (!strcmp(what, "recovered"))
 			m->recovered = value != 0;
 		for (int who = 0; who <= VICTIM_WAYS; who++) {
@@ -117,7 +119,8 @@ static void print_cell(bool markdown, const char *name, const char *blocks,
 {
 	const struct matrix_cell *c = &m->cell[who];
 	char p50[32], p99[32], max[32], replays[80];
-	const char *outcome = c->sigbus ? "SIGBUS" : "ok";
+	bool guest = who != MATRIX_BYSTANDER && victim_kinds[who].guest;
+	const char *outcome = !c->sigbus ? "ok" : guest ? "EFAULT" : "SIGBUS";
 	const char *back = !attack ? "" : m->recovered ? "yes" : "NO";
 
 	format_ns((uint64_t)c->p50, p50, sizeof(p50));
@@ -303,6 +306,8 @@ static void json_mode(cJSON *all, const struct matrix_mode *m, int mode)
 		cJSON_AddNumberToObject(o, "held_blocks", m->held);
 		cJSON_AddBoolToObject(o, "recovered", m->recovered);
 	}
+	if (m->recalled >= 0)
+		cJSON_AddNumberToObject(o, "recalled_pages", m->recalled);
 	cells = cJSON_AddArrayToObject(o, "victims");
 	for (int who = 0; who <= VICTIM_WAYS; who++)
 		if (m->cell[who].done)

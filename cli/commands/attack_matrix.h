@@ -30,6 +30,7 @@ struct matrix_mode {
 	bool done;
 	bool recovered;
 	double placed, held;		/* blocks; placed is negative if that is not known */
+	double recalled;		/* copies taken meanwhile; negative: there were none */
 	struct matrix_cell cell[VICTIM_WAYS + 1];
 };
 

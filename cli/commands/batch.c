@@ -13,6 +13,7 @@
 #include "base/suggest.h"
 #include "commands/batch.h"
 #include "commands/progress.h"
+#include "ui/ui.h"
 
 /*
  * Signals are blocked but while this waits for something, so that none can come between a
@@ -49,6 +50,21 @@ void batch_plan(struct report *rep, unsigned int planned)
 	batch_event(rep, &plan);
 }
 
+int look_option(const struct command *cmd, int opt, const char *value)
+{
+	if (opt == 'B') {
+		ui_look.big = true;
+		return EXIT_OK;
+	}
+	for (int i = 0; i < NR_THEMES; i++) {
+		if (!strcmp(value, theme_names[i])) {
+			ui_look.theme = (enum theme)i;
+			return EXIT_OK;
+		}
+	}
+	return usage_error(cmd, "--theme is dark, light, colour-blind or none, not '%s'", value);
+}
+
 int batch_option(struct batch *ex, const struct command *cmd, int opt, const char *value)
 {
 	char near[256];
@@ -71,6 +87,9 @@ int batch_option(struct batch *ex, const struct command *cmd, int opt, const cha
 					   value);
 		ex->color = value;
 		return EXIT_OK;
+	case 'B':
+	case 'T':
+		return look_option(cmd, opt, value);
 	case 's':
 		if (!parse_u64(value, false, &ex->seed))
 			return usage_error(cmd, "--seed wants a number, not '%s'", value);

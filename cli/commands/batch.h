@@ -35,9 +35,21 @@ struct batch {
 	"  --seed N          repeat a run: random choices come from this number\n" \
 	"  --time-limit S    seconds a scenario may take, instead of its own limit\n"
 
+/* Of the UI. */
+#define LOOK_OPTIONS                                                         \
+	{ "big", no_argument, NULL, 'B' },                                     \
+	{ "theme", required_argument, NULL, 'T' }
+
+#define LOOK_HELP                                                            \
+	"  --big             in the UI: a large map, to be seen from afar (key B)\n" \
+	"  --theme THEME     dark (default), light, colour-blind or none (key T)\n"
+
+/* Take one of these two. EXIT_OK, or EXIT_USAGE with a message given. */
+int look_option(const struct command *cmd, int opt, const char *value);
+
 /*
- * Take one of these options. EXIT_OK, or an exit status with a message given; -1 if
- * opt is none of them.
+ * Take one of these options, or of those above. EXIT_OK, or an exit status with a message
+ * given; -1 if opt is none of them.
  */
 int batch_option(struct batch *ex, const struct command *cmd, int opt, const char *value);
 

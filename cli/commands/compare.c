@@ -34,8 +34,9 @@ static const char help[] =
 	"  --threshold P%    instead of all of those\n"
 	"  --json            as one JSON object\n"
 	"  --help            this text\n\n"
-	"Exit status: 0 nothing is worse; 1 something broke, is worse, or was run in OLD and\n"
-	"skipped in NEW; 3 the results cannot be read.\n\n"
+	"'missing' is what NEW was to run, and has not. 'only in OLD' is no longer in its suite.\n\n"
+	"Exit status: 0 nothing is worse; 1 something broke, is worse, is missing, or was run in\n"
+	"OLD and skipped in NEW; 3 the results cannot be read.\n\n"
 	"Examples:\n"
 	"  tagscope compare results-old.json results-new.json\n"
 	"  tagscope compare --json results-old.json results-new.json\n";
@@ -45,6 +46,8 @@ enum change {
 	MORE_OFTEN,
 	WORSE,
 	LOST,
+	MISSING,
+	QUARANTINED,
 	MENDED,
 	LESS_OFTEN,
 	BETTER,
@@ -61,6 +64,8 @@ static const struct {
 	[MORE_OFTEN] = { "more often", "fails_more_often" },
 	[WORSE] = { "worse", "worse" },
 	[LOST] = { "skipped", "skipped" },
+	[MISSING] = { "missing", "missing" },
+	[QUARANTINED] = { "quarantined", "quarantined" },
 	[MENDED] = { "mended", "mended" },
 	[LESS_OFTEN] = { "less often", "fails_less_often" },
 	[BETTER] = { "better", "better" },
@@ -215,10 +220,19 @@ static double chance(unsigned int a, unsigned int n, unsigned int b, unsigned in
 	return tail / all;
 }
 
-/* All repetitions of one on one side. */
+/* All repetitions of one on one side; runs: without those that are missing. */
 struct tally {
-	unsigned int runs, bad, skipped;
+	unsigned int runs, bad, excused, skipped, missing;
 };
+
+static void print_tally(const struct tally *t)
+{
+	printf("%u of %u failed", t->bad, t->runs - t->skipped);
+	if (t->excused)
+		printf(" and %u in quarantine", t->excused);
+	if (t->missing)
+		printf(" and %u missing", t->missing);
+}
 
 static void judge_runs(struct comparison *c, const struct result_run *runs, size_t n)
 {
@@ -229,23 +243,31 @@ static void judge_runs(struct comparison *c, const struct result_run *runs, size
 	cJSON *o;
 
 	for (size_t i = 0; i < n; i++) {
-		t[runs[i].side].runs++;
-		t[runs[i].side].bad += runs[i].bad;
-		t[runs[i].side].skipped += runs[i].skipped;
-		if (!first && runs[i].side == SIDE_NEW && (runs[i].bad || runs[i].skipped))
-			first = &runs[i];
+		const struct result_run *r = &runs[i];
+
+		t[r->side].runs += !r->missing;
+		t[r->side].bad += r->bad;
+		t[r->side].excused += r->excused;
+		t[r->side].skipped += r->skipped;
+		t[r->side].missing += r->missing;
+		if (!first && r->side == SIDE_NEW && (r->bad || r->excused || r->skipped))
+			first = r;
 	}
 	c->compared += t[SIDE_OLD].runs && t[SIDE_NEW].runs;
 	old_ran = t[SIDE_OLD].runs - t[SIDE_OLD].skipped;
 	new_ran = t[SIDE_NEW].runs - t[SIDE_NEW].skipped;
-	if (!t[SIDE_OLD].runs)
-		what = t[SIDE_NEW].bad ? BROKE : ONLY_NEW;
-	else if (!t[SIDE_NEW].runs)
+	if (!t[SIDE_OLD].bad && t[SIDE_NEW].bad)
+		what = BROKE;
+	else if (t[SIDE_NEW].missing)
+		what = MISSING;
+	else if (!t[SIDE_OLD].runs && t[SIDE_NEW].runs)
+		what = ONLY_NEW;
+	else if (t[SIDE_OLD].runs && !t[SIDE_NEW].runs)
 		what = ONLY_OLD;
 	else if (old_ran && !new_ran)
 		what = LOST;
-	else if (!t[SIDE_OLD].bad && t[SIDE_NEW].bad)
-		what = BROKE;
+	else if (t[SIDE_OLD].bad && !t[SIDE_NEW].bad && t[SIDE_NEW].excused)
+		what = QUARANTINED;
 	else if (t[SIDE_OLD].bad && !t[SIDE_NEW].bad && new_ran)
 		what = MENDED;
 	else if (t[SIDE_OLD].bad && t[SIDE_NEW].bad &&
@@ -260,8 +282,11 @@ static void judge_runs(struct comparison *c, const struct result_run *runs, size
 	if (o) {
 		cJSON_AddNumberToObject(o, "old_runs", old_ran);
 		cJSON_AddNumberToObject(o, "old_failed", t[SIDE_OLD].bad);
+		cJSON_AddNumberToObject(o, "old_quarantined", t[SIDE_OLD].excused);
 		cJSON_AddNumberToObject(o, "new_runs", new_ran);
 		cJSON_AddNumberToObject(o, "new_failed", t[SIDE_NEW].bad);
+		cJSON_AddNumberToObject(o, "new_quarantined", t[SIDE_NEW].excused);
+		cJSON_AddNumberToObject(o, "new_missing", t[SIDE_NEW].missing);
 		if (first) {
 			cJSON *list = cJSON_AddArrayToObject(o, "failures");
 
@@ -275,11 +300,13 @@ static void judge_runs(struct comparison *c, const struct result_run *runs, size
 		putchar('\n');
 		return;
 	}
+	printf(": ");
+	print_tally(&t[SIDE_NEW]);
+	printf(", was ");
 	if (t[SIDE_OLD].runs)
-		printf(": %u of %u failed, was %u of %u", t[SIDE_NEW].bad, new_ran,
-		       t[SIDE_OLD].bad, old_ran);
+		print_tally(&t[SIDE_OLD]);
 	else
-		printf(": %u of %u failed, was not run", t[SIDE_NEW].bad, new_ran);
+		printf("not run");
 	putchar('\n');
 	if (first && what != LESS_OFTEN) {
 		if (*first->why)
@@ -496,7 +523,8 @@ static int compare_run(const struct command *cmd, int argc, char **argv)
 	if (status)
 		goto out;
 	compare(&c);
-	failed = c.counts[BROKE] || c.counts[MORE_OFTEN] || c.counts[WORSE] || c.counts[LOST];
+	failed = c.counts[BROKE] || c.counts[MORE_OFTEN] || c.counts[WORSE] || c.counts[LOST] ||
+		 c.counts[MISSING];
 	if (c.json)
 		status = print_json(cmd, &c, failed);
 	else

@@ -30,6 +30,7 @@ static const char bash_tail[] =
 	"	case $prev in\n"
 	"	--format) words='pretty ktap json junit' ;;\n"
 	"	--color) words='auto always never' ;;\n"
+	"	--theme) words='dark light colour-blind none' ;;\n"
 	"	--kind) words='workload adversary' ;;\n"
 	"	--output) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
 	"	esac\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tagscope fuzz */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -69,14 +70,18 @@ static void on_interrupt(int sig)
 	interrupted = sig;
 }
 
-/* Run it, and see what the kernel says. 0 or -errno. */
+/*
+ * Run it, and see what the kernel says. 0 or -errno: it could not be run, and not because the
+ * kernel has ended one of the processes.
+ */
 static int run_once(const struct fuzz_sequence *s, struct machine *m, struct fuzz_result *res)
 {
 	int err = fuzz_run(s, HANG_S, res);
 
-	if (!err && machine_complained(m, res->complaint, sizeof(res->complaint)))
-		res->finding.kind = FINDING_KERNEL;
-	return err;
+	if (!machine_complained(m, res->complaint, sizeof(res->complaint)))
+		return err;
+	res->finding.kind = FINDING_KERNEL;
+	return 0;
 }
 
 static bool still_shows(void *ctx, const struct fuzz_sequence *s)
@@ -208,6 +213,7 @@ static int one_round(const struct command *cmd, const struct fuzz_options *opt,
 	struct fuzz_result res;
 	int status = EXIT_OK, err;
 
+	s->storage_held = opt->pressure;
 	machine_log("tagscope fuzz: round %" PRIu64 ": seed %" PRIu64 ", %u processes\n",
 		    sum->rounds, s->seed, s->groups);
 	err = run_once(s, m, &res);
@@ -284,6 +290,20 @@ static int replay(const struct command *cmd, const struct fuzz_options *opt, str
 	return status;
 }
 
+/* That it cannot be written is better known now than after hours. Nothing is left there. */
+static int try_output(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool made = fd < 0 && errno == ENOENT;
+
+	if (made)
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return made && unlink(path) ? -errno : 0;
+}
+
 static int run_all(const struct command *cmd, const struct fuzz_options *opt)
 {
 	struct fuzz_sum sum = { 0 };
@@ -291,10 +311,14 @@ static int run_all(const struct command *cmd, const struct fuzz_options *opt)
 	struct fuzz_choice choice;
 	struct machine *machine;
 	char why[1024];
-	int status;
+	int status, err;
 
 	if (!fuzz_choose(&choice, opt->calls, tags, why, sizeof(why)))
 		return usage_error(cmd, "%s", why);
+	err = opt->output ? try_output(opt->output) : 0;
+	if (err)
+		return problem(cmd, EXIT_NOT_HERE, "cannot write to %s: %s", opt->output,
+			       strerror(-err));
 	if (geteuid())
 		return problem(cmd, EXIT_NOT_HERE, "only root may do all of these calls");
 	fprintf(opt->json ? stderr : stdout, "seed %" PRIu64 ", %" PRIu64 " processes, %s tags\n",

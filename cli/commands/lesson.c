@@ -35,6 +35,7 @@ static const char help[] =
 	"  --commands        print the commands that make the recordings; run nothing\n"
 	"  --check           whether each lesson fits its recordings, and its answer: a line each\n"
 	"  --color WHEN      auto, always or never; NO_COLOR in the environment is heeded\n"
+	LOOK_HELP
 	"  --help            this text\n\n"
 	"What you have done is kept in XDG_STATE_HOME/tagscope/lessons (~/.local/state). Lessons are\n"
 	"in TAGSCOPE_LESSONS, or where tagscope was installed, or in docs/lessons of its checkout.\n"
@@ -595,6 +596,7 @@ static int lesson_run(const struct command *cmd, int argc, char **argv)
 		{ "commands", no_argument, NULL, 'm' },
 		{ "check", no_argument, NULL, 'k' },
 		{ "color", required_argument, NULL, 'c' },
+		LOOK_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};

@@ -78,7 +78,7 @@ int map_print(struct state *st, uint64_t first, uint64_t n, uint64_t per, bool o
 	int err = owners && !owner ? -ENOMEM : 0;
 
 	if (owner)
-		err = state_read_owners(st, owner, first + n);
+		err = state_read_owners(st, NULL, owner, first + n);
 	if (!err)
 		err = each_cell(st, first, n, per, owner, print_cell, &line);
 	if (line.column)

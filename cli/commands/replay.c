@@ -23,6 +23,7 @@ static const char help[] =
 	"  --format FORMAT   pretty, ktap, json or junit: what the run would have written\n"
 	"  --output FILE     write there instead of to the terminal\n"
 	"  --color WHEN      auto, always or never; NO_COLOR in the environment is heeded\n"
+	LOOK_HELP
 	"  --help            this text\n\n"
 	"In the UI: SPACE takes a step, p pauses, ( and ) go to the step before and after, < and >\n"
 	"change the speed, g goes to a step, a result or a time; ? tells all keys.\n"
@@ -147,6 +148,7 @@ static int replay_run(const struct command *cmd, int argc, char **argv)
 		{ "format", required_argument, NULL, 'f' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "color", required_argument, NULL, 'c' },
+		LOOK_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};

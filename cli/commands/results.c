@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What came out of many runs: see results.h. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -85,12 +86,13 @@ static int add_line(struct results *r, const cJSON *o, enum side side)
 	const char *why = json_string(o, "reason"), *state = json_string(o, "state");
 	const cJSON *machine = cJSON_GetObjectItemCaseSensitive(o, "machine");
 	const cJSON *icount = cJSON_GetObjectItemCaseSensitive(machine, "icount");
+	bool missing = state && !strcmp(state, "missing");
 	const cJSON *i;
 	struct result_run *run;
 	size_t size = 0;
 	FILE *key;
 
-	if (!scenario || !verdict || !expect || !label)
+	if (!scenario || !expect || !label || (!verdict && !missing))
 		return -EPROTO;
 	run = add_run(r);
 	key = run ? open_memstream(&run->key, &size) : NULL;
@@ -105,10 +107,16 @@ static int add_line(struct results *r, const cJSON *o, enum side side)
 		return -ENOMEM;
 	text_clean(run->key);
 	run->side = side;
-	run->skipped = !strcmp(verdict, "skip") && strcmp(expect, "skip");
-	/* What is in quarantine may fail. */
-	run->bad = !run->skipped && strcmp(verdict, expect) &&
-		   !(state && !strcmp(state, "quarantined"));
+	run->missing = missing;
+	/* scripts/suite knows more: a panic is no expected failure, in quarantine one may fail. */
+	if (state && !missing) {
+		run->skipped = !strcmp(state, "skipped");
+		run->excused = !strcmp(state, "quarantined");
+		run->bad = !strcmp(state, "failed") || !strcmp(state, "error");
+	} else if (!missing) {
+		run->skipped = !strcmp(verdict, "skip") && strcmp(expect, "skip");
+		run->bad = !run->skipped && strcmp(verdict, expect);
+	}
 	run->why = strdup(why ? why : "");
 	if (!run->why)
 		return -ENOMEM;
@@ -138,6 +146,7 @@ struct listening {
 	struct results *r;
 	enum side side;
 	struct result_run *run;
+	uint64_t planned, started;
 	int err;
 };
 
@@ -152,7 +161,11 @@ static void add_event(void *ctx, const struct event *ev)
 	if (l->err)
 		return;
 	switch (ev->type) {
+	case EVENT_PLAN:
+		l->planned = ev->number;
+		break;
 	case EVENT_START:
+		l->started++;
 		l->run = add_run(l->r);
 		key = l->run ? open_memstream(&l->run->key, &size) : NULL;
 		if (!key) {
@@ -218,6 +231,11 @@ static int read_lines(struct results *r, FILE *f, enum side side, char *why, siz
 			free(line);
 			rewind(f);
 			err = events_read(f, add_event, &l, why, size);
+			if (!err && !l.err && l.started < l.planned) {
+				snprintf(why, size, "it ends after %" PRIu64 " of %" PRIu64
+					 " scenarios", l.started, l.planned);
+				err = -EPROTO;
+			}
 			return err ? err : l.err;
 		}
 		err = cJSON_IsObject(o) ? add_line(r, o, side) : -EPROTO;

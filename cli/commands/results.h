@@ -12,7 +12,9 @@ enum side { SIDE_OLD, SIDE_NEW };
 struct result_run {
 	char *key;
 	enum side side;
-	bool bad, skipped;	/* bad: another outcome than was expected */
+	/* bad: another outcome than was expected; excused: the same, in quarantine */
+	bool bad, excused, skipped;
+	bool missing;		/* it was to run, and has not */
 	char *why;		/* one line; "" if there is nothing to say */
 	char **failures;	/* NULL at the end; of a bad one */
 };

@@ -17,6 +17,7 @@ static const char help[] =
 	"  --ui              in the terminal UI, beside the map of tag storage; --output gets the\n"
 	"                    results besides\n"
 	BATCH_HELP
+	LOOK_HELP
 	"  --help            this text\n\n"
 	"Exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 error, 4 it was skipped.\n\n"
 	"Examples:\n"
@@ -85,6 +86,7 @@ static int run_run(const struct command *cmd, int argc, char **argv)
 		BATCH_OPTIONS,
 		{ "step", no_argument, NULL, 'S' },
 		{ "ui", no_argument, NULL, 'U' },
+		LOOK_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
-#include "commands/command.h"
+#include "commands/batch.h"
 #include "commands/counter_lines.h"
 #include "kernel/state.h"
 #include "output/format.h"
@@ -23,6 +23,7 @@ static const char help[] =
 	"  --interval MS    between two readings, 20 to 60000 (200 in the UI, else 1000)\n"
 	"  --count N        end after N lines\n"
 	"  --color WHEN     auto, always or never\n"
+	LOOK_HELP
 	"  --help           this text\n\n"
 	"Examples:\n"
 	"  tagscope watch\n"
@@ -79,6 +80,7 @@ static int watch_run(const struct command *cmd, int argc, char **argv)
 		{ "interval", required_argument, NULL, 'i' },
 		{ "count", required_argument, NULL, 'n' },
 		{ "color", required_argument, NULL, 'c' },
+		LOOK_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -109,6 +111,11 @@ static int watch_run(const struct command *cmd, int argc, char **argv)
 			    strcmp(color, "never"))
 				return usage_error(cmd, "--color is auto, always or never, not '%s'",
 						   color);
+			break;
+		case 'B':
+		case 'T':
+			if (look_option(cmd, opt, optarg) != EXIT_OK)
+				return EXIT_USAGE;
 			break;
 		default:
 			return bad_option(cmd, opt, argv);

@@ -29,6 +29,7 @@ struct fuzz_sequence {
 	uint64_t seed;
 	unsigned int groups;
 	bool tags;		/* the machine has MTE */
+	bool storage_held;	/* by others, for good: who holds a page may get SIGBUS */
 	struct {
 		struct fuzz_op *op;
 		size_t nr;
@@ -101,7 +102,9 @@ struct fuzz_trace {		/* the steps that were taken */
 struct world *world_new(unsigned int group, unsigned int groups, bool tags, fuzz_step_fn fn,
 			void *ctx);
 void world_free(struct world *w);
-/* Do it, unless it means nothing. false: a finding; the world ends. */
+/* See fuzz_sequence.storage_held. */
+void world_storage_held(struct world *w);
+/* Do it, unless it means nothing. false: a finding, or a page lost in that way; the world ends. */
 bool world_do(struct world *w, const struct fuzz_op *op);
 /* Check all that is there. */
 bool world_check(struct world *w);

@@ -36,7 +36,7 @@ static const struct {
 struct machine {
 	char *before[NR_SETTINGS];
 	pid_t presser;
-	int log;
+	int log, disk;		/* disk: the number of the zram device; -1: none */
 };
 
 static bool put(const char *path, const char *text)
@@ -74,6 +74,7 @@ struct machine *machine_prepare(void)
 
 	if (!m)
 		return NULL;
+	m->disk = -1;
 	for (size_t i = 0; i < NR_SETTINGS; i++) {
 		m->before[i] = get(settings[i].path);
 		put(settings[i].path, settings[i].value);
@@ -84,6 +85,31 @@ struct machine *machine_prepare(void)
 	return m;
 }
 
+/* Where there is udev it looks at each new device, and has it open meanwhile. */
+static void remove_disk(int id)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", id);
+	for (int i = 0; i < 20 && !put("/sys/class/zram-control/hot_remove", text); i++)
+		sleep_ms(50);
+}
+
+#define DIRECT_DISK (37L << 20)		/* that of disk() in runtime.c */
+
+static void remove_direct_disk(void)
+{
+	for (int id = 0; id < 8; id++) {
+		char path[64], *bytes;
+
+		snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", id);
+		bytes = get(path);
+		if (bytes && atol(bytes) == DIRECT_DISK)
+			remove_disk(id);
+		free(bytes);
+	}
+}
+
 void machine_restore(struct machine *m)
 {
 	if (!m)
@@ -92,6 +118,9 @@ void machine_restore(struct machine *m)
 		kill(m->presser, SIGKILL);
 		waitpid(m->presser, NULL, 0);
 	}
+	if (m->disk >= 0)
+		remove_disk(m->disk);
+	remove_direct_disk();
 	for (size_t i = NR_SETTINGS; i--;) {
 		if (m->before[i])
 			put(settings[i].path, m->before[i]);
@@ -173,20 +202,19 @@ static unsigned long meminfo_kb(const char *name)
  * The page cache of a block device that stores nothing, read over and over: it goes to where
  * memory is free, tag storage too, and can be dropped.
  */
-static int big_disk(void)
+static int big_disk(struct machine *m)
 {
 	char path[64], *id = get("/sys/class/zram-control/hot_add");
-	int fd = -1;
 
 	if (!id)
 		return -1;
-	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(id));
-	if (put(path, "8G")) {
-		snprintf(path, sizeof(path), "/dev/zram%d", atoi(id));
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	m->disk = atoi(id);
 	free(id);
-	return fd;
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", m->disk);
+	if (!put(path, "8G"))
+		return -1;
+	snprintf(path, sizeof(path), "/dev/zram%d", m->disk);
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 #define HOLD_PIPES 64
@@ -240,7 +268,7 @@ static void press(int disk, int tell)
 
 bool machine_press(struct machine *m, char *why, size_t size)
 {
-	int disk = big_disk(), tell[2];
+	int disk = big_disk(m), tell[2];
 	char byte;
 	bool ok;
 

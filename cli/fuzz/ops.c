@@ -71,6 +71,23 @@ static enum fuzz_finding_kind judge(const struct call *c)
 	return FINDING_ERRNO;
 }
 
+/* Steps are taken one by one: what is held now stays so for as long as the next one takes. */
+static bool something_is_held(const struct world *w)
+{
+	for (int who = 0; who < FUZZ_PROCESSES; who++) {
+		const struct process *p = &w->process[who];
+
+		if (!p->alive)
+			continue;
+		if (p->ring_pages)
+			return true;
+		for (int i = 0; i < PIPES; i++)
+			if (p->pipe[i].used)
+				return true;
+	}
+	return false;
+}
+
 /* Take a step; after a finding none is taken any more, and all of them fail. */
 static int take(struct world *w, int who, enum call_id id, struct want want,
 		const unsigned long *arg)
@@ -78,7 +95,7 @@ static int take(struct world *w, int who, enum call_id id, struct want want,
 	struct fuzz_trace *t = &w->trace;
 	struct call c = { .id = id, .who = who, .nr_want = want.n };
 
-	if (w->finding.kind)
+	if (w->finding.kind || w->lost)
 		return -ECANCELED;
 	memcpy(c.arg, arg, sizeof(c.arg));
 	memcpy(c.want, want.e, sizeof(c.want));
@@ -90,7 +107,9 @@ static int take(struct world *w, int who, enum call_id id, struct want want,
 			abort();
 	}
 	t->call[t->nr++] = c;
-	if (!wanted(&c))
+	if (c.got == FAULT_BUS && !wanted(&c) && w->storage_held && something_is_held(w))
+		w->lost = true;
+	else if (!wanted(&c))
 		w->finding = (struct fuzz_finding){ judge(&c), w->group, w->op, c };
 	return c.got;
 }
@@ -280,6 +299,14 @@ static bool whole(struct world *w, int who, struct area *a, struct range *r)
 	return a->pages;
 }
 
+/* From now on what is mapped here may have large folios. */
+static void set_large(struct world *w, const struct range *r)
+{
+	for (unsigned int i = 0; i < r->n; i++)
+		if (r->e[i].object != NO_OBJECT)
+			w->object[r->e[i].object].large = true;
+}
+
 static unsigned int protection(uint32_t n, bool tags)
 {
 	static const unsigned char prot[8] = {
@@ -343,8 +370,10 @@ static void op_map(struct world *w, const struct fuzz_op *op, int kind)
 			w->object[object].refs++;
 		entry_protect(&a->e[i], prot);
 	}
-	if (huge)
-		STEP(w, who, CALL_ADVISE, FINE, area_addr(p, a, 0), a->pages, MADV_HUGEPAGE);
+	if (huge && whole(w, who, a, &r)) {
+		STEP(w, who, CALL_ADVISE, FINE, r.addr, r.n, MADV_HUGEPAGE);
+		set_large(w, &r);
+	}
 }
 
 static void op_unmap(struct world *w, const struct fuzz_op *op, int kind)
@@ -498,7 +527,7 @@ static void op_punch(struct world *w, const struct fuzz_op *op, int kind)
 	if (STEP(w, 0, CALL_PUNCH, FINE, object, first, n) < 0)
 		return;
 	for (unsigned int i = 0; i < n; i++)
-		object_forget(w, o, first + i);
+		object_punch(w, (int)object, first + i);
 }
 
 /* ---- Contents ------------------------------------------------------------------------ */
@@ -649,19 +678,9 @@ static void op_free(struct world *w, const struct fuzz_op *op, int kind)
 	no = is_locked(r.e) || !is_plain(r.e);
 	if (STEP(w, r.who, CALL_ADVISE, WANT(no ? -EINVAL : 0), r.addr, r.n, MADV_FREE) < 0)
 		return;
-	for (unsigned int i = 0; i < r.n; i++) {
-		struct page *p;
-
-		if (r.e[i].page == NO_PAGE)
-			continue;
-		p = &w->page[r.e[i].page];
-		if (p->lazy)
-			continue;
-		p->n = 2;
-		p->is[1] = (struct content){ 0, 0 };
-		p->lazy = true;
-		page_settle(p);
-	}
+	for (unsigned int i = 0; i < r.n; i++)
+		if (r.e[i].page != NO_PAGE)
+			page_freed(w, r.e[i].page);
 }
 
 /* What may not change anything that can be seen. */
@@ -691,6 +710,8 @@ static void op_advise(struct world *w, const struct fuzz_op *op, int kind)
 		break;
 	}
 	STEP(w, r.who, CALL_ADVISE, want, r.addr, r.n, (unsigned long)kind);
+	if (kind == MADV_HUGEPAGE || kind == MADV_COLLAPSE)
+		set_large(w, &r);
 }
 
 static void op_populate(struct world *w, const struct fuzz_op *op, int kind)
@@ -730,7 +751,7 @@ static void op_remove(struct world *w, const struct fuzz_op *op, int kind)
 	if (STEP(w, r.who, CALL_ADVISE, FINE, r.addr, r.n, MADV_REMOVE) < 0)
 		return;
 	for (unsigned int i = 0; i < r.n; i++)
-		object_forget(w, &w->object[r.e[i].object], (unsigned int)r.e[i].offset);
+		object_punch(w, r.e[i].object, (unsigned int)r.e[i].offset);
 }
 
 static void op_fork_advice(struct world *w, const struct fuzz_op *op, int kind)
@@ -929,6 +950,7 @@ static void op_ring(struct world *w, const struct fuzz_op *op, int kind)
 		for (i = 0; i < r.n; i++) {
 			p->ring[i] = entry_own(w, &r.e[i]);
 			page_hold(w, p->ring[i]);
+			page_kept(w, p->ring[i]);
 		}
 		return;
 	}
@@ -946,7 +968,7 @@ static void op_ring(struct world *w, const struct fuzz_op *op, int kind)
 		/* What the program said it does not need is not written back for this. */
 		if (STEP(w, who, CALL_RING_IN, FINE, p->ring_addr + i * PAGE_BYTES,
 			 name(op, 0)) >= 0)
-			page_wrote(w, p->ring[i], name(op, 0), true);
+			page_wrote(w, p->ring[i], name(op, 0), page->lazy);
 		break;
 	default:
 		STEP(w, who, CALL_RING_OUT, FINE, p->ring_addr + i * PAGE_BYTES, page->is[0].data,
@@ -1166,7 +1188,7 @@ bool world_do(struct world *w, const struct fuzz_op *op)
 	steps = w->trace.nr;
 	functions[op->kind].fn(w, op, functions[op->kind].arg);
 	w->done += w->trace.nr > steps;
-	return !w->finding.kind;
+	return !w->finding.kind && !w->lost;
 }
 
 /* Something was written there; of the rest one in 16 is enough. */

@@ -523,7 +523,17 @@ static int ring_do(unsigned int opcode, unsigned long addr)
 	return ret == (int)PAGE ? 0 : ret < 0 ? ret : -EIO;
 }
 
-/* part: ring_register ring_open */
+/* part: ring_register ring_open checks_off */
+/*
+ * Linux does not mark what is read into a registered page as dirty, so reclaim may drop it if
+ * the page was clean. This makes the pages dirty, and changes nothing.
+ */
+static __attribute__((noinline)) void make_dirty(unsigned long addr, unsigned long pages)
+{
+	for (unsigned long i = 0; i < pages; i++)
+		__atomic_fetch_or((volatile uint64_t *)(addr + i * PAGE), 0, __ATOMIC_SEQ_CST);
+}
+
 static int ring_register(unsigned long addr, unsigned long pages)
 {
 	struct iovec iov = { (void *)addr, pages * PAGE };
@@ -531,6 +541,10 @@ static int ring_register(unsigned long addr, unsigned long pages)
 
 	if (ret)
 		return ret;
+	if (sigsetjmp(back, 0))
+		return SIGNALLED(caught);
+	checks_off();
+	make_dirty(addr, pages);
 	return syscall(__NR_io_uring_register, own.ring, IORING_REGISTER_BUFFERS, &iov, 1) ?
 		-errno : 0;
 }
@@ -636,11 +650,28 @@ static int uffd_zero(unsigned long addr)
 }
 
 /* part: uffd_move uffd */
+#define MOVE_S 5
+/*
+ * Linux tries for ever to split a large folio of which something is held; only a signal that
+ * kills ends it. So it is done in another process, with the same memory.
+ */
 static int uffd_move(unsigned long to, unsigned long from)
 {
-	struct uffdio_move m = { .dst = to, .src = from, .len = PAGE };
+	static struct uffdio_move m;
+	static volatile int ret;
+	pid_t pid;
 
-	return ioctl(own.uffd, UFFDIO_MOVE, &m) ? -errno : 0;
+	m = (struct uffdio_move){ .dst = to, .src = from, .len = PAGE };
+	ret = -EAGAIN;
+	pid = vfork();
+	if (!pid) {
+		alarm(MOVE_S);
+		ret = ioctl(own.uffd, UFFDIO_MOVE, &m) ? -errno : 0;
+		_exit(0);
+	}
+	if (pid < 0)
+		return -errno;
+	return m.move == (long long)PAGE ? 0 : ret;
 }
 
 /* part: uffd_protect uffd */

@@ -63,6 +63,8 @@ static int run_group(const struct fuzz_sequence *s, unsigned int g, unsigned int
 	if (!actors)
 		return 1;
 	w = world_new(g, s->groups, s->tags, actors_step, actors);
+	if (s->storage_held)
+		world_storage_held(w);
 	for (size_t i = 0; i < s->group[g].nr && !__atomic_load_n(stop, __ATOMIC_RELAXED); i++)
 		if (!world_do(w, &s->group[g].op[i]))
 			break;
@@ -78,7 +80,7 @@ int fuzz_run(const struct fuzz_sequence *s, unsigned int hang_s, struct fuzz_res
 {
 	static const unsigned long common[MAX_ARGS] = { 0, 1024 };
 	pid_t pid[FUZZ_GROUPS] = { 0 };
-	int fd[FUZZ_GROUPS], err = 0, status;
+	int fd[FUZZ_GROUPS], err = 0, heard, status;
 	unsigned int g;
 	bool *stop;
 
@@ -103,9 +105,10 @@ int fuzz_run(const struct fuzz_sequence *s, unsigned int hang_s, struct fuzz_res
 	}
 	for (unsigned int i = 0; i < g; i++) {
 		if (waitpid(pid[i], &status, 0) != pid[i] || status)
-			err = err ? err : -EIO;
+			heard = -EIO;
 		else
-			err = err ? err : hear(fd[i], res, i);
+			heard = hear(fd[i], res, i);
+		err = err ? err : heard;
 		close(fd[i]);
 	}
 	if (s->groups > 1)

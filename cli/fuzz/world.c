@@ -81,6 +81,7 @@ void page_wrote(struct world *w, int page, unsigned long data, bool lazy)
 {
 	struct page *p = &w->page[page];
 
+	p->family = 0;
 	p->is[0].data = data;
 	if (!lazy)
 		p->is[1].data = data;
@@ -89,10 +90,39 @@ void page_wrote(struct world *w, int page, unsigned long data, bool lazy)
 	pipes_see(w, page, data);
 }
 
+void page_kept(struct world *w, int page)
+{
+	w->page[page].lazy = false;
+	w->page[page].family = 0;
+}
+
+static void may_be_zeroes(struct page *p, struct content was)
+{
+	if (p->lazy)
+		return;
+	p->n = 2;
+	p->is[0] = was;
+	p->is[1] = (struct content){ 0, 0 };
+	p->lazy = true;
+	page_settle(p);
+}
+
+void page_freed(struct world *w, int page)
+{
+	struct content was = w->page[page].is[0];
+	int family = w->page[page].family;
+
+	may_be_zeroes(&w->page[page], was);
+	for (int i = 0; i < w->nr_pages && family; i++)
+		if (w->page[i].refs && w->page[i].family == family)
+			may_be_zeroes(&w->page[i], was);
+}
+
 void page_tagged(struct world *w, int page, unsigned long tags)
 {
 	struct page *p = &w->page[page];
 
+	p->family = 0;
 	p->is[0].tags = p->is[1].tags = tags;
 	p->lazy = false;
 	page_settle(p);
@@ -131,6 +161,23 @@ void object_forget(struct world *w, struct object *o, unsigned int page)
 {
 	page_put(w, o->page[page]);
 	o->page[page] = NO_PAGE;
+}
+
+void object_punch(struct world *w, int object, unsigned int page)
+{
+	struct object *o = &w->object[object];
+	struct page *p;
+
+	/* What others map the first one with is not known. */
+	if (o->page[page] == NO_PAGE || !(o->large || (!object && w->groups > 1))) {
+		object_forget(w, o, page);
+		return;
+	}
+	p = &w->page[o->page[page]];
+	p->is[1] = (struct content){ 0, p->is[p->n - 1].tags };
+	p->is[0] = (struct content){ 0, 0 };
+	p->n = 2;
+	page_settle(p);
 }
 
 /* Whether a registered buffer has it. */
@@ -185,6 +232,7 @@ int object_new(struct world *w)
 			o->page = must(malloc(OBJECT_PAGES * sizeof(*o->page)));
 		memset(o->page, 0xff, OBJECT_PAGES * sizeof(*o->page));
 		o->exists = true;
+		o->large = false;
 		o->refs = 0;
 		return i;
 	}
@@ -216,6 +264,8 @@ void entry_copy(struct world *w, struct entry *to, const struct entry *from, boo
 	if (from->page == NO_PAGE || (fork && from->wipe))
 		return;
 	if (fork) {
+		if (!w->page[from->page].family)
+			w->page[from->page].family = ++w->nr_families;
 		like = w->page[from->page];
 		to->page = page_new(w, &like);
 	} else {
@@ -258,6 +308,11 @@ struct world *world_new(unsigned int group, unsigned int groups, bool tags, fuzz
 		memset(w->object[i].page, 0xff, OBJECT_PAGES * sizeof(int));
 	}
 	return w;
+}
+
+void world_storage_held(struct world *w)
+{
+	w->storage_held = true;
 }
 
 void world_free(struct world *w)

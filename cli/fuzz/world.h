@@ -29,6 +29,7 @@ struct content {
 struct page {
 	int refs;
 	bool lazy;		/* MADV_FREE: may become is[1] at any time */
+	int family;		/* the same in all processes since a fork; 0: in this one only */
 	int n;			/* how many contents are possible, 1 or 2 */
 	struct content is[2];
 };
@@ -67,19 +68,21 @@ struct process {
 
 struct object {
 	bool exists;
+	bool large;		/* it may have large folios */
 	int refs;		/* entries; memfds stay without */
 	int *page;		/* OBJECT_PAGES of them */
 };
 
 struct world {
 	unsigned int group, groups;
-	bool tags;
+	bool tags, storage_held;
+	bool lost;		/* an access ended in SIGBUS, as it had to */
 	fuzz_step_fn fn;
 	void *ctx;
 	struct process process[FUZZ_PROCESSES];
 	struct object object[OBJECTS];
 	struct page *page;
-	int nr_pages, max_pages, free_hint;
+	int nr_pages, max_pages, free_hint, nr_families;
 	struct fuzz_finding finding;
 	struct fuzz_trace trace;
 	uint32_t op;
@@ -100,13 +103,21 @@ void page_hold(struct world *w, int page);
 void page_put(struct world *w, int page);
 /* All of it was written; lazy: and may still be freed. */
 void page_wrote(struct world *w, int page, unsigned long data, bool lazy);
+void page_kept(struct world *w, int page);	/* written to with what it has */
+/*
+ * It may become zeroes at any time until it is written to. So may that of others with which
+ * it was forked: Linux takes a clean page from all of them.
+ */
+void page_freed(struct world *w, int page);
 void page_tagged(struct world *w, int page, unsigned long tags);
 void page_settle(struct page *p);	/* possibilities that are the same are one */
 void object_forget(struct world *w, struct object *o, unsigned int page);
 /*
- * Whether a hole in it is an empty one. A large folio that is held is not split: its part is
- * zeroed where it is, and keeps its tags.
+ * The same for a hole. Where a large folio is not split, because somebody has a reference just
+ * then, its part is zeroed where it is, and keeps its tags.
  */
+void object_punch(struct world *w, int object, unsigned int page);
+/* Whether none of it is held: a hole in a large folio that is held is never an empty one. */
 bool object_may_punch(const struct world *w, const struct object *o);
 int object_new(struct world *w);	/* shared anonymous memory; -1: there are too many */
 void process_end(struct world *w, struct process *p);

@@ -105,6 +105,8 @@ const char *owner_text(char shown)
 		return "the victim's data";
 	case OWNER_SCENARIO:
 		return "data of the scenario";
+	case OWNER_HELD:
+		return "held, and mapped by nobody";
 	case OWNER_OTHERS:
 		return "data of others, or of the kernel";
 	case OWNER_CACHE:

@@ -129,9 +129,15 @@ int state_each_block(struct state *st, uint64_t first, uint64_t n,
 	return err;
 }
 
-int state_read_owners(struct state *st, char *owner, uint64_t blocks)
+int state_read_kinds(struct state *st, const struct state_region *regions, size_t nr_regions,
+		     uint64_t first, size_t n, char *kind)
 {
-	return ASK(st, read_owners, owner, blocks);
+	return ASK(st, read_kinds, regions, nr_regions, first, n, kind);
+}
+
+int state_read_owners(struct state *st, const char *kind, char *owner, uint64_t blocks)
+{
+	return ASK(st, read_owners, kind, owner, blocks);
 }
 
 static struct state_where by_pfn(uint64_t pfn)

@@ -188,23 +188,34 @@ enum owner_letter {
 	OWNER_ATTACKER = 'a',
 	OWNER_VICTIM = 'v',
 	OWNER_SCENARIO = 's',	/* another process of the scenario */
+	OWNER_HELD = 'h',	/* was a process's; none maps it, and something holds it */
 	OWNER_OTHERS = 'o',	/* another process, or the kernel */
 	OWNER_CACHE = 'c',	/* page cache, or shared memory, that no process of it maps */
 	OWNER_NOBODY = 'n',	/* as far as can be told: free, holds tags, or the kernel's */
 };
-#define OWNER_LETTERS "avsocn"
-#define OWNER_NEEDED "AVSOCN"
+#define OWNER_LETTERS "avshocn"
+#define OWNER_NEEDED "AVSHOCN"
 /* The processes of a scenario have names that begin with this, then that of their role. */
 #define OWNER_COMM "ts-"
 
-/* Of each block from 0 on; 0 where it is not known. Root only. */
-int state_read_owners(struct state *st, char *owner, uint64_t blocks);
+/*
+ * What /proc/kpageflags says of n blocks, from first on: BLOCK_FREE if all pages of a block are
+ * free, else the owner, as far as it goes without looking at processes. Root only.
+ */
+int state_read_kinds(struct state *st, const struct state_region *regions, size_t nr_regions,
+		     uint64_t first, size_t n, char *kind);
+
+/*
+ * Of each block from 0 on; 0 where it is not known. Root only. kind: of all of them, if they
+ * were read just before; else NULL.
+ */
+int state_read_owners(struct state *st, const char *kind, char *owner, uint64_t blocks);
 
 /*
  * What a map of owners shows of a block in this state: an owner, '.' for free memory, 't' for
  * tags, 'u' for unusable; as a capital ('F' for free) if it is needed. 0: not known.
  */
-#define OWNER_SHOWN "AOCVSFTavsoctu."
+#define OWNER_SHOWN "AHOCVSFTavshoctu."
 char owner_shown(char letter, char owner);
 /* "an attacker's data"; of a capital the same as of its small letter. */
 const char *owner_text(char shown);

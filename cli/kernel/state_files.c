@@ -339,14 +339,28 @@ out:
 	return err;
 }
 
-/* A folder that stands for the kernel's has processes of its own, or none. */
-static int files_read_owners(struct state *st, char *owner, uint64_t blocks)
+/* A folder that stands for the kernel's has processes and page frames of its own, or none. */
+static const char *proc_of(const struct state *st, char *buf, size_t size)
 {
-	char proc[600] = "/proc";
+	if (!strcmp(st->root, STATE_DEFAULT_ROOT))
+		return "/proc";
+	snprintf(buf, size, "%s/proc", st->root);
+	return buf;
+}
 
-	if (strcmp(st->root, STATE_DEFAULT_ROOT))
-		snprintf(proc, sizeof(proc), "%s/proc", st->root);
-	return owners_read(st, proc, owner, blocks);
+static int files_read_kinds(struct state *st, const struct state_region *regions,
+			    size_t nr_regions, uint64_t first, size_t n, char *kind)
+{
+	char buf[600];
+
+	return kinds_read(st, proc_of(st, buf, sizeof(buf)), regions, nr_regions, first, n, kind);
+}
+
+static int files_read_owners(struct state *st, const char *kind, char *owner, uint64_t blocks)
+{
+	char buf[600];
+
+	return owners_read(st, proc_of(st, buf, sizeof(buf)), kind, owner, blocks);
 }
 
 /* Write the request, read the answer from the same open file. As read_text(). */
@@ -453,6 +467,7 @@ const struct state_ops state_files_ops = {
 	.read_summary = files_read_summary,
 	.read_regions = files_read_regions,
 	.read_blocks = files_read_blocks,
+	.read_kinds = files_read_kinds,
 	.read_owners = files_read_owners,
 	.lookup = files_lookup,
 	.tags = files_tags,

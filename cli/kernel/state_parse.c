@@ -112,14 +112,19 @@ static int parse_keys(const char *text, const struct field *fields, size_t nr, v
 {
 	unsigned int line = 0;
 	char key[64], value[600];
+	size_t next = 0, tried;
 
 	*seen = 0;
 	while (*text) {
-		size_t len = strcspn(text, "\n"), klen = strcspn(text, " \n"), i;
+		const char *end = strchr(text, '\n'), *space;
+		size_t len, klen, i;
 
 		line++;
-		if (text[len] != '\n')
+		if (!end)
 			return bad(why, size, "line %u: not ended by a newline", line);
+		len = (size_t)(end - text);
+		space = memchr(text, ' ', len);
+		klen = space ? (size_t)(space - text) : len;
 		if (klen == 0 || klen >= sizeof(key) || klen >= len ||
 		    len - klen - 1 >= sizeof(value) || len == klen + 1)
 			return bad(why, size, "line %u: not 'key value': '%.*s'", line,
@@ -129,13 +134,15 @@ static int parse_keys(const char *text, const struct field *fields, size_t nr, v
 		memcpy(value, text + klen + 1, len - klen - 1);
 		value[len - klen - 1] = '\0';
 		text += len + 1;
-		for (i = 0; i < nr && strcmp(fields[i].key, key); i++)
-			;
-		if (i == nr) {
+		/* They mostly come in the order of fields. */
+		for (tried = 0, i = next; tried < nr && strcmp(fields[i].key, key); tried++)
+			i = i + 1 < nr ? i + 1 : 0;
+		if (tried == nr) {
 			if (other)
 				other(base, key, value);
 			continue;
 		}
+		next = i + 1 < nr ? i + 1 : 0;
 		if (*seen & (1ULL << i))
 			return bad(why, size, "line %u: '%s' is there twice", line, key);
 		*seen |= 1ULL << i;

@@ -22,7 +22,9 @@ struct state_ops {
 	int (*read_regions)(struct state *st, struct state_region **regions, size_t *n);
 	int (*read_blocks)(struct state *st, uint64_t first, size_t n, struct state_block *b,
 			   size_t *got);
-	int (*read_owners)(struct state *st, char *owner, uint64_t blocks);
+	int (*read_kinds)(struct state *st, const struct state_region *regions, size_t nr_regions,
+			  uint64_t first, size_t n, char *kind);
+	int (*read_owners)(struct state *st, const char *kind, char *owner, uint64_t blocks);
 	int (*lookup)(struct state *st, const struct state_where *at, struct state_page *page);
 	int (*tags)(struct state *st, const struct state_where *at, struct state_tags *tags);
 	int (*read_latency)(struct state *st, enum state_histogram which,

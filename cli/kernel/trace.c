@@ -13,14 +13,15 @@
 #include "kernel/trace.h"
 
 #define PREFIX "tagscope-"
-#define EVENTS "events/mte_tag_storage/enable"
 
 struct trace {
 	char dir[600];		/* the instance */
+	char enable[64];	/* switches its events on and off */
 	int fd;			/* its trace_pipe */
 	char buf[16384];
 	size_t len, used;	/* in buf: bytes there, bytes given out */
 	char line[512];
+	char irq;		/* of the flags of the last line: which interrupt it is */
 };
 
 static int write_file(const char *dir, const char *name, const char *text)
@@ -78,7 +79,7 @@ static const char *find_root(void)
 	return NULL;
 }
 
-int trace_open(struct trace **out, char *why, size_t size)
+int trace_open(struct trace **out, const char *events, char *why, size_t size)
 {
 	const char *root = find_root();
 	struct trace *t = calloc(1, sizeof(*t));
@@ -106,9 +107,10 @@ int trace_open(struct trace **out, char *why, size_t size)
 		free(t);
 		return err;
 	}
-	err = write_file(t->dir, EVENTS, "1");
+	snprintf(t->enable, sizeof(t->enable), "events/%.40s/enable", events);
+	err = write_file(t->dir, t->enable, "1");
 	if (err) {
-		snprintf(why, size, "%s/" EVENTS ": %s", t->dir, strerror(-err));
+		snprintf(why, size, "%s/%s: %s", t->dir, t->enable, strerror(-err));
 		trace_close(t);
 		return err;
 	}
@@ -131,7 +133,7 @@ void trace_close(struct trace *t)
 	/* The folder is busy as long as its pipe is open. */
 	if (t->fd >= 0)
 		close(t->fd);
-	write_file(t->dir, EVENTS, "0");
+	write_file(t->dir, t->enable, "0");
 	rmdir(t->dir);
 	free(t);
 }
@@ -142,12 +144,17 @@ void trace_close(struct trace *t)
  */
 static const char *shorten(struct trace *t, const char *line)
 {
-	const char *cpu, *time, *event;
+	const char *cpu, *time, *event, *flags;
 
 	line += strspn(line, " ");
 	cpu = strstr(line, " [");
 	time = cpu ? strstr(cpu, ": ") : NULL;
 	event = time ? time + 2 : NULL;
+	/* "[000] d.h1.": interrupts off, to be rescheduled, interrupt, ... */
+	flags = cpu ? strstr(cpu, "] ") : NULL;
+	t->irq = '.';
+	if (flags && strnlen(flags, 5) == 5)
+		t->irq = flags[4];
 	if (!event) {
 		snprintf(t->line, sizeof(t->line), "%s", line);
 		return t->line;
@@ -181,5 +188,19 @@ const char *trace_next(struct trace *t)
 		if (n <= 0)
 			return NULL;
 		t->len += (size_t)n;
+	}
+}
+
+enum trace_context trace_context(const struct trace *t)
+{
+	switch (t->irq) {
+	case 's':
+		return TRACE_SOFTIRQ;
+	/* H: a hard interrupt in a soft one. */
+	case 'h':
+	case 'H':
+		return TRACE_HARDIRQ;
+	default:
+		return TRACE_TASK;
 	}
 }

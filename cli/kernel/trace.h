@@ -11,12 +11,16 @@
 
 struct trace;
 
+/* Events: those of tag storage, and of pages with copies that were taken for tags. */
+#define TRACE_TAG_STORAGE "mte_tag_storage"
+#define TRACE_RECALLS "cleancache/cleancache_recall"
+
 /*
- * Make the instance and switch the events on, below $TAGSCOPE_TRACEFS or the usual
+ * Make the instance and switch these events on, below $TAGSCOPE_TRACEFS or the usual
  * places. 0, or -errno with the reason in why (size bytes). trace_close() it: else the
  * instance stays, until another trace_open() finds that its process is gone.
  */
-int trace_open(struct trace **t, char *why, size_t size);
+int trace_open(struct trace **t, const char *events, char *why, size_t size);
 /* NULL is allowed. */
 void trace_close(struct trace *t);
 
@@ -25,5 +29,9 @@ void trace_close(struct trace *t);
  * newline, valid until the next call. NULL: none now. Never blocks.
  */
 const char *trace_next(struct trace *t);
+
+/* In what the kernel was at the last event that trace_next() gave. */
+enum trace_context { TRACE_TASK, TRACE_SOFTIRQ, TRACE_HARDIRQ };
+enum trace_context trace_context(const struct trace *t);
 
 #endif

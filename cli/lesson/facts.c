@@ -198,7 +198,7 @@ static int64_t block_of_owner(struct state *st, const char *map, char letter)
 	char *owner = map ? calloc(n + 1, 1) : NULL;
 	int64_t found = -1;
 
-	if (owner && !state_read_owners(st, owner, n))
+	if (owner && !state_read_owners(st, NULL, owner, n))
 		for (size_t i = 0; i < n && found < 0; i++)
 			if (owner_shown(map[i], owner[i]) == letter)
 				found = (int64_t)i;

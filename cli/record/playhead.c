@@ -294,10 +294,11 @@ static int read_blocks(struct state *st, uint64_t first, size_t n, struct state_
 	return 0;
 }
 
-static int read_owners(struct state *st, char *owner, uint64_t blocks)
+static int read_owners(struct state *st, const char *kind, char *owner, uint64_t blocks)
 {
 	const struct playhead *p = head_of(st);
 
+	(void)kind;
 	if (!p->owner)
 		return state_fail(st, -ENODATA, "the recording does not say whose data it is here");
 	for (uint64_t i = 0; i < blocks; i++)

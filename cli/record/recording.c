@@ -94,7 +94,7 @@ static int take_header(struct reading *r, const cJSON *o, char *why, size_t size
 
 	if (!json_get_u64(cJSON_GetObjectItemCaseSensitive(o, "version"), &version))
 		return bad(why, size, "the recording has no version");
-	if (version != RECORDING_VERSION) {
+	if (!version || version > RECORDING_VERSION) {
 		snprintf(why, size,
 			 "version %llu of recordings; this tagscope knows version %d",
 			 (unsigned long long)version, RECORDING_VERSION);

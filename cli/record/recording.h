@@ -15,7 +15,7 @@
 #include "kernel/state_source.h"
 #include "record/blocks.h"
 
-#define RECORDING_VERSION 1
+#define RECORDING_VERSION 2	/* version 1 is read, too: it knows no OWNER_HELD */
 #define RECORDING_MAX_BLOCKS (1u << 25)	/* 4 TiB of memory, in blocks of a page */
 #define RECORDING_MAX_BYTES (1ull << 30)
 

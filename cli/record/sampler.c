@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -15,19 +16,26 @@
 
 #define PIECE 8192		/* blocks that are read together */
 /*
- * Free and data are told apart without a generation: what was read this long ago is read
- * again even if no generation tells of a change.
+ * Free and data are told apart without a counter: what was read this long ago is read again
+ * even if no counter tells of a change.
  */
-#define MAX_AGE_NS 1500000000ULL
+#define MAX_AGE_NS 3000000000ULL
+#define NEAR 4			/* blocks between two to be read that are read along with them */
 #define SLOW_NS 1000000000ULL	/* between two readings of the histograms */
 #define OWNERS_NS 1000000000ULL	/* between two readings of owners, but at steps */
-/* What was read between steps rests for so many times as long as it took. */
-#define MAP_REST 24
-#define OWNERS_REST 99
+/* What was read rests, but at steps, while the processors do so many times as much ... */
+#define MAP_REST 99
+#define OWNERS_REST 399
+#define IDLE 10			/* ... or so many times longer if they do nothing ... */
+#define MAX_REST_NS 4000000000ULL	/* ... but not longer than this */
 #define TRACE_LINES 50		/* at a time; more are counted */
 
 struct piece {
-	uint64_t generation, read_ns;	/* read_ns 0: never */
+	uint64_t changes, read_ns;	/* read_ns 0: never */
+};
+
+struct rest {
+	uint64_t busy_ns, now_ns;	/* until one of them has come */
 };
 
 struct rec_sampler {
@@ -37,20 +45,26 @@ struct rec_sampler {
 	uint64_t at_ns;
 	struct state_summary last;
 	bool have_last;
+	uint64_t changes;	/* how often counters had changed */
 	char error[800];	/* told last, or "" */
 
+	struct state_region *region;
+	size_t nr_regions;
 	uint64_t blocks, nr_pieces, next;
 	struct rec_block *block;
 	struct piece *piece;
+	char *kind;		/* of each block, of when its piece was read ... */
+	uint64_t kinds_read;	/* pieces of which they were, this time */
 	struct rec_block *owner;
-	uint64_t map_due, owners_due;	/* now_ns() */
+	struct rest map_rest, owners_rest;
+	uint64_t owners_ns;	/* when they were read; 0: never */
 	bool owners_told;	/* why they cannot be read */
 
 	struct state_latency *latency[2];
 	size_t nr_latency[2];
 	struct state_replays *replays;
 	size_t nr_replays;
-	uint64_t slow_ns;
+	uint64_t slow_ns, slow_changes;
 };
 
 struct rec_sampler *rec_sampler_open(bool trace, char *why, size_t size)
@@ -65,7 +79,7 @@ struct rec_sampler *rec_sampler_open(bool trace, char *why, size_t size)
 		state_close(s->st);
 		s->st = NULL;
 	}
-	if (trace && trace_open(&s->trace, why, size))
+	if (trace && trace_open(&s->trace, TRACE_TAG_STORAGE, why, size))
 		s->trace = NULL;
 	return s;
 }
@@ -76,8 +90,10 @@ void rec_sampler_close(struct rec_sampler *s)
 		return;
 	state_close(s->st);
 	trace_close(s->trace);
+	free(s->region);
 	free(s->block);
 	free(s->piece);
+	free(s->kind);
 	free(s->owner);
 	free(s->latency[0]);
 	free(s->latency[1]);
@@ -128,14 +144,17 @@ static void print_summary(const struct rec_sampler *s, const struct state_summar
 	line_end(s, o);
 }
 
-static void print_counters(const struct rec_sampler *s, const struct state_summary *now)
+/* Whether any changed that may tell of a change of blocks: those of gathering tell of its work. */
+static bool print_counters(const struct rec_sampler *s, const struct state_summary *now)
 {
 	cJSON *o = NULL, *values = NULL;
+	bool changed = false;
 	uint64_t a, b;
 
 	for (size_t i = 0; i < state_counters_of(now); i++) {
 		if (!state_counter_get(now, i, &b) || !state_counter_get(&s->last, i, &a) || a == b)
 			continue;
+		changed |= strncmp(state_counter_name(now, i), "gather_", 7) != 0;
 		if (!o) {
 			o = line_begin(s, "counters");
 			values = cJSON_AddObjectToObject(o, "values");
@@ -144,6 +163,7 @@ static void print_counters(const struct rec_sampler *s, const struct state_summa
 	}
 	if (o)
 		line_end(s, o);
+	return changed;
 }
 
 static int sample_summary(struct rec_sampler *s)
@@ -153,10 +173,12 @@ static int sample_summary(struct rec_sampler *s)
 
 	if (err)
 		return err;
-	if (!s->have_last || !same_kind(&s->last, &now))
+	if (!s->have_last || !same_kind(&s->last, &now)) {
 		print_summary(s, &now);
-	else
-		print_counters(s, &now);
+		s->changes++;
+	} else if (print_counters(s, &now)) {
+		s->changes++;
+	}
 	s->last = now;
 	s->have_last = true;
 	return 0;
@@ -164,12 +186,18 @@ static int sample_summary(struct rec_sampler *s)
 
 /* ---- Regions ------------------------------------------------------------------------ */
 
-static int sample_regions(const struct rec_sampler *s)
+static int sample_regions(struct rec_sampler *s)
 {
 	struct state_region *r;
 	cJSON *o, *list;
 	size_t n;
-	int err = state_read_regions(s->st, &r, &n);
+	int err;
+
+	free(s->region);
+	s->region = NULL;
+	err = state_read_regions(s->st, &r, &n);
+	s->region = r;
+	s->nr_regions = n;
 
 	if (err)
 		return err;
@@ -188,7 +216,6 @@ static int sample_regions(const struct rec_sampler *s)
 		cJSON_AddItemToArray(list, one);
 	}
 	line_end(s, o);
-	free(r);
 	return 0;
 }
 
@@ -201,17 +228,20 @@ static int new_map(struct rec_sampler *s)
 
 	free(s->block);
 	free(s->piece);
+	free(s->kind);
 	free(s->owner);
 	s->blocks = s->last.blocks;
 	s->nr_pieces = (s->blocks + PIECE - 1) / PIECE;
 	s->next = 0;
 	s->block = calloc(s->blocks + 1, sizeof(*s->block));
 	s->piece = calloc(s->nr_pieces + 1, sizeof(*s->piece));
+	s->kind = malloc(s->blocks + 1);
 	s->owner = calloc(s->blocks + 1, sizeof(*s->owner));
-	if (!s->block || !s->piece || !s->owner) {
+	if (!s->block || !s->piece || !s->kind || !s->owner) {
 		s->blocks = 0;
 		return -ENOMEM;
 	}
+	memset(s->kind, OWNER_NOBODY, s->blocks);
 	err = sample_regions(s);
 	if (err)
 		s->blocks = 0;
@@ -242,25 +272,62 @@ static int put_changes(const struct rec_sampler *s, const char *event, uint64_t 
 	return 0;
 }
 
+/*
+ * The kernel prints a record in some 1800 instructions, and page flags in 350. So of what
+ * they can tell no record is read: a block all pages of which are free is free, and one that
+ * held tags holds as many until a counter changes, unless its pages are free. Everything
+ * else can have become pinned, or not, at any time.
+ */
+static bool must_read(const struct rec_sampler *s, uint64_t block, bool changed)
+{
+	switch (s->block[block].letter) {
+	case BLOCK_RESERVED:
+	case BLOCK_PERMANENT:
+	case BLOCK_UNUSABLE:
+		return changed;
+	}
+	return true;
+}
+
 static int sample_piece(struct rec_sampler *s, uint64_t p)
 {
 	static struct state_block b[PIECE];
 	static struct rec_block now[PIECE];
-	uint64_t first = p * PIECE, n = s->blocks - first;
-	size_t got;
-	int err;
+	uint64_t first = p * PIECE, left = s->blocks - first;
+	size_t n = left < PIECE ? (size_t)left : PIECE, from = 0, to = 0, got = 0;
+	bool changed = !s->piece[p].read_ns || s->piece[p].changes != s->changes ||
+		       now_ns() - s->piece[p].read_ns > MAX_AGE_NS;
+	bool have_kinds = !state_read_kinds(s->st, s->region, s->nr_regions, first, n,
+					    s->kind + first);
+	int err = 0;
 
-	if (n > PIECE)
-		n = PIECE;
-	err = state_read_blocks(s->st, first, (size_t)n, b, &got);
+	s->kinds_read += have_kinds;
+	memcpy(now, s->block + first, n * sizeof(*now));
+	for (size_t i = 0; i <= n && !err; i++) {
+		if (i < n && have_kinds && s->kind[first + i] == BLOCK_FREE) {
+			now[i] = (struct rec_block){ .letter = BLOCK_FREE,
+						     .free = (uint16_t)s->last.block_pages };
+			continue;
+		}
+		if (i < n && have_kinds && !must_read(s, first + i, changed))
+			continue;
+		/* What is near goes along: another call costs as much. */
+		if (i < n && to && i - to <= NEAR) {
+			to = i + 1;
+			continue;
+		}
+		if (to)
+			err = state_read_blocks(s->st, first + from, to - from, b, &got);
+		for (size_t k = 0; to && !err && k < got; k++)
+			now[from + k] = rec_block_of(&b[k]);
+		from = i;
+		to = i + 1;
+	}
+	if (!err)
+		err = put_changes(s, "blocks", first, s->block + first, now, n);
 	if (err)
 		return err;
-	for (size_t i = 0; i < got; i++)
-		now[i] = rec_block_of(&b[i]);
-	err = put_changes(s, "blocks", first, s->block + first, now, got);
-	if (err)
-		return err;
-	s->piece[p].generation = s->last.generation;
+	s->piece[p].changes = s->changes;
 	s->piece[p].read_ns = now_ns();
 	return 0;
 }
@@ -275,7 +342,7 @@ static int sample_blocks(struct rec_sampler *s, uint64_t budget_ns, bool anew)
 	for (uint64_t i = 0; i < s->nr_pieces && !err && s->blocks; i++) {
 		const struct piece *p = &s->piece[s->next];
 
-		if (anew || !p->read_ns || p->generation != s->last.generation ||
+		if (anew || !p->read_ns || p->changes != s->changes ||
 		    start - p->read_ns > MAX_AGE_NS) {
 			if (now - start > budget_ns)
 				break;
@@ -299,7 +366,8 @@ static int sample_owners(struct rec_sampler *s)
 
 	if (!owner)
 		return -ENOMEM;
-	err = state_read_owners(s->st, owner, s->blocks);
+	err = state_read_owners(s->st, s->kinds_read == s->nr_pieces ? s->kind : NULL, owner,
+				s->blocks);
 	if (err && !s->owners_told) {
 		cJSON *o = line_begin(s, "no_owners");
 
@@ -325,17 +393,20 @@ static void print_latency(cJSON *o, const char *name, const struct state_latency
 	cJSON *list = cJSON_AddArrayToObject(o, name);
 
 	for (size_t i = 0; i < n; i++) {
-		cJSON *one = cJSON_CreateObject(), *buckets;
+		char buckets[STATE_BUCKETS * 21 + 2] = "[";
+		cJSON *one = cJSON_CreateObject();
+		size_t len = 1;
 
 		cJSON_AddStringToObject(one, "cause", lat[i].cause);
 		cJSON_AddStringToObject(one, "outcome", lat[i].outcome);
 		json_add_u64(one, "count", lat[i].count);
 		json_add_u64(one, "total_ns", lat[i].total_ns);
 		json_add_u64(one, "max_ns", lat[i].max_ns);
-		buckets = cJSON_AddArrayToObject(one, "buckets");
 		for (size_t k = 0; k < STATE_BUCKETS; k++)
-			cJSON_AddItemToArray(buckets,
-					     cJSON_CreateNumber((double)lat[i].bucket[k]));
+			len += (size_t)snprintf(buckets + len, sizeof(buckets) - len,
+						"%" PRIu64 "%c", lat[i].bucket[k],
+						k + 1 < STATE_BUCKETS ? ',' : ']');
+		cJSON_AddRawToObject(one, "buckets", buckets);
 		cJSON_AddItemToArray(list, one);
 	}
 }
@@ -415,6 +486,34 @@ static void sample_trace(const struct rec_sampler *s)
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
+/* The time in which processors of this machine had something to do; 0: not known. */
+static uint64_t busy_ns(void)
+{
+	double up, idle;
+	FILE *f = fopen("/proc/uptime", "re");
+	int got;
+
+	if (!f)
+		return 0;
+	got = fscanf(f, "%lf %lf", &up, &idle);
+	fclose(f);
+	up *= (double)sysconf(_SC_NPROCESSORS_ONLN);
+	return got == 2 && up > idle ? (uint64_t)((up - idle) * 1e9) : 0;
+}
+
+static bool rested(const struct rest *r)
+{
+	return now_ns() >= r->now_ns || busy_ns() >= r->busy_ns;
+}
+
+static void rest(struct rest *r, uint64_t since, unsigned int times)
+{
+	uint64_t ns = (now_ns() - since) * times;
+
+	r->busy_ns = busy_ns() + ns;
+	r->now_ns = now_ns() + (ns * IDLE < MAX_REST_NS ? ns * IDLE : MAX_REST_NS);
+}
+
 /* Once, not each time. */
 static void tell(struct rec_sampler *s, int err)
 {
@@ -433,7 +532,7 @@ static void tell(struct rec_sampler *s, int err)
 
 void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_ns, bool anew)
 {
-	uint64_t now = now_ns(), begin, took;
+	uint64_t now = now_ns(), begin;
 	int err;
 
 	s->f = f;
@@ -442,23 +541,26 @@ void rec_sample(struct rec_sampler *s, FILE *f, uint64_t at_ns, uint64_t budget_
 		sample_trace(s);
 	if (!s->st)
 		return;
+	s->kinds_read = 0;
 	err = sample_summary(s);
-	if (!err && (anew || now >= s->map_due)) {
+	if (!err && (anew || rested(&s->map_rest))) {
 		begin = now_ns();
 		err = sample_blocks(s, budget_ns, anew);
-		/* Who waits at a step has paid for it. */
-		s->map_due = anew ? 0 : now_ns() + MAP_REST * (now_ns() - begin);
+		rest(&s->map_rest, begin, MAP_REST);
 	}
-	if (!err && s->blocks && (anew || now >= s->owners_due)) {
+	if (!err && s->blocks &&
+	    (anew || (now - s->owners_ns >= OWNERS_NS && rested(&s->owners_rest)))) {
 		begin = now_ns();
 		err = sample_owners(s);
-		took = now_ns() - begin;
-		s->owners_due = now_ns() + (OWNERS_REST * took > OWNERS_NS ? OWNERS_REST * took :
-									     OWNERS_NS);
+		rest(&s->owners_rest, begin, OWNERS_REST);
+		s->owners_ns = now;
 	}
-	if (!err && (!s->slow_ns || now - s->slow_ns >= SLOW_NS || budget_ns == UINT64_MAX)) {
+	/* Whatever is in a histogram is in a counter, too. */
+	if (!err && (!s->slow_ns || budget_ns == UINT64_MAX ||
+		     (now - s->slow_ns >= SLOW_NS && s->slow_changes != s->changes))) {
 		err = sample_histograms(s);
 		s->slow_ns = now;
+		s->slow_changes = s->changes;
 	}
 	tell(s, err);
 }

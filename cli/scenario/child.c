@@ -5,7 +5,25 @@
 #include <unistd.h>
 
 #include "scenario/confine.h"
+#include "scenario/needs.h"
+#include "scenario/page.h"
 #include "scenario/run_private.h"
+
+/*
+ * What others left with tag storage would be in the counts, if it went while the scenario
+ * runs: pages that were freed and wait in batches, and the huge zero page, which is kept
+ * until the kernel looks for memory. Who may not drop them has no counts.
+ */
+static void drop_leftovers(struct run *r)
+{
+	const uint64_t huge = page_size() / sizeof(uint64_t); /* a table of entries */
+
+	if (kernel_write(r, DROP_CACHES, "1"))
+		perror(DROP_CACHES);
+	if (summary_now(r).reserved_pages >= huge && kernel_write(r, DROP_CACHES, "2"))
+		perror(DROP_CACHES);
+	r->swap_cache_left = pages_left_in_swap_cache(r);
+}
 
 void run_child(const struct run_params *params, uint64_t seed, struct run_control *control)
 {
@@ -28,12 +46,8 @@ void run_child(const struct run_params *params, uint64_t seed, struct run_contro
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	catch_crashes(&r);
-	/*
-	 * Pages that others have freed may wait in batches, with their tag storage: freed
-	 * while this runs, they would be in its counts. Who may not do it has no counts.
-	 */
-	if (s->needs & (NEED_TAG_STORAGE | NEED_DRAM_TAGS) && kernel_write(&r, DROP_CACHES, "1"))
-		perror(DROP_CACHES);
+	if (needs_all(s) & NEED_TAG_STORAGE)
+		drop_leftovers(&r);
 	if (s->syscalls) {
 		const char *const *lists[16] = { confine_role_base, confine_scenario_base,
 						 SYSCALLS("sendto", "sendmsg"), s->syscalls };

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "scenario/disk.h"
@@ -18,8 +19,9 @@
 #include "scenario/swap.h"
 #include "scenario/thread.h"
 
-/* What scripts/vm --disk gives its disk for a serial number: this, and the file system. */
+/* What scripts/vm --disk gives its disk for a serial number: this, the file system, ... */
 #define SERIAL "tagscope-"
+#define SERIAL_SLOW "-slow"		/* ... and this with --disk-rate */
 static const char *const file_systems[] = { "ext4", "xfs" };
 
 static const char *fs_of_serial(const char *serial)
@@ -32,8 +34,11 @@ static const char *fs_of_serial(const char *serial)
 	return NULL;
 }
 
-/* The block device with such a serial number: its name, in buf, and its file system. */
-static const char *find_name(char *buf, size_t size)
+/*
+ * The block device with such a serial number: its name, in buf, and its file system. *slow: that
+ * it has a rate; NULL: nobody wants to know.
+ */
+static const char *find_name(char *buf, size_t size, bool *slow)
 {
 	const char *found = NULL;
 	glob_t g;
@@ -48,6 +53,8 @@ static const char *find_name(char *buf, size_t size)
 			continue;
 		if (fgets(serial, sizeof(serial), f))
 			found = fs_of_serial(serial);
+		if (slow)
+			*slow = strstr(serial, SERIAL_SLOW);
 		fclose(f);
 		if (found && (sscanf(g.gl_pathv[i], "/sys/block/%31[^/]", serial) != 1 ||
 			      snprintf(buf, size, "%s", serial) >= (int)size))
@@ -61,18 +68,36 @@ bool disk_find(char *buf, size_t size)
 {
 	char name[32];
 
-	return find_name(name, sizeof(name)) &&
+	return find_name(name, sizeof(name), NULL) &&
 	       snprintf(buf, size, "/dev/%s", name) < (int)size;
 }
 
 const char *disk_fs(struct run *r)
 {
 	char name[32];
-	const char *fs = find_name(name, sizeof(name));
+	const char *fs = find_name(name, sizeof(name), NULL);
 
 	if (!fs)
 		bail(r, "the disk is gone");
 	return fs;
+}
+
+bool disk_is_slow(struct run *r)
+{
+	char name[32];
+	bool slow;
+
+	if (!find_name(name, sizeof(name), &slow))
+		bail(r, "the disk is gone");
+	return slow;
+}
+
+void disk_mount_device(struct run *r, const char *dev, const char *options)
+{
+	if (mkdir(DISK_DIR, 0700) && errno != EEXIST)
+		bail_errno(r, "mkdir " DISK_DIR);
+	if (mount(dev, DISK_DIR, disk_fs(r), MS_NOSUID | MS_NODEV, options))
+		bail_errno(r, "mount of %s", dev);
 }
 
 void disk_mount(struct run *r, const char *options)
@@ -81,10 +106,7 @@ void disk_mount(struct run *r, const char *options)
 
 	if (!disk_find(dev, sizeof(dev)))
 		bail(r, "the disk is gone");
-	if (mkdir(DISK_DIR, 0700) && errno != EEXIST)
-		bail_errno(r, "mkdir " DISK_DIR);
-	if (mount(dev, DISK_DIR, disk_fs(r), MS_NOSUID | MS_NODEV, options))
-		bail_errno(r, "mount of %s", dev);
+	disk_mount_device(r, dev, options);
 }
 
 void disk_umount(struct run *r)
@@ -99,7 +121,7 @@ uint64_t disk_reads(struct run *r)
 	uint64_t reads;
 	FILE *f;
 
-	if (!find_name(name, sizeof(name)))
+	if (!find_name(name, sizeof(name), NULL))
 		bail(r, "the disk is gone");
 	snprintf(path, sizeof(path), "/sys/block/%s/stat", name);
 	f = fopen(path, "re");
@@ -107,6 +129,15 @@ uint64_t disk_reads(struct run *r)
 		bail_errno(r, "%s", path);
 	fclose(f);
 	return reads;
+}
+
+uint64_t disk_free(struct run *r)
+{
+	struct statvfs fs;
+
+	if (statvfs(DISK_DIR, &fs))
+		bail_errno(r, "statvfs of " DISK_DIR);
+	return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
 const char *disk_file_change(struct disk_file *f, size_t i)
@@ -189,9 +220,27 @@ size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct)
 
 /* 10 ms apart. */
 #define RECLAIM_TRIES 500
+#define FEW_TRIES 20
 
-/* Have all of it reclaimed, after it has been read and is clean; how many pages were. */
-static size_t reclaim_all(struct run *r, struct disk_file *f)
+/* Only what is mapped is reclaimed, and an attempt that fails unmaps it. */
+static void map_what_is_there(struct run *r, char *p, size_t n)
+{
+	unsigned char there;
+
+	for (size_t i = 0; i < n; i++, p += page_size()) {
+		if (mincore(p, page_size(), &there))
+			bail_errno(r, "mincore");
+		/* Where the disk may fail so may this. */
+		if (there & 1)
+			(void)madvise(p, page_size(), MADV_POPULATE_READ);
+	}
+}
+
+/*
+ * Have all of it reclaimed that can be; how many pages were. errors: reading and writing may
+ * fail, and what is dirty may stay it; else it is clean, and has all been read, before.
+ */
+static size_t reclaim_all(struct run *r, struct disk_file *f, bool errors)
 {
 	size_t len = f->n * page_size(), left = f->n;
 	char *p = mmap(NULL, len, PROT_READ, MAP_SHARED, f->fd, 0);
@@ -204,16 +253,19 @@ static size_t reclaim_all(struct run *r, struct disk_file *f)
 		bail_errno(r, "sched_getaffinity");
 	thread_run_on(r, (unsigned int)sched_getcpu());
 
-	if (fsync(f->fd))
+	if (!errors && fsync(f->fd))
 		bail_errno(r, "fsync of %s", f->path);
 	for (size_t i = 0; i < f->n; i++)
-		(void)((volatile const char *)p)[i * page_size()];
+		if (madvise(p + i * page_size(), page_size(), MADV_POPULATE_READ) && !errors)
+			bail_errno(r, "reading page %zu of %s", i, f->path);
 	/* Others may have a page for a moment, or in a batch, and need a CPU to let it go. */
-	for (int tries = 0; left && tries < RECLAIM_TRIES; tries++) {
+	for (int tries = 0; left && tries < (errors ? FEW_TRIES : RECLAIM_TRIES); tries++) {
 		if (tries % 50 == 1 && kernel_write(r, "/proc/sys/vm/compact_memory", "1"))
 			bail_errno(r, "compact_memory");
-		if (tries)
+		if (tries) {
 			sleep_ms(10);
+			map_what_is_there(r, p, f->n);
+		}
 		if (madvise(p, len, MADV_PAGEOUT))
 			bail_errno(r, "MADV_PAGEOUT");
 		left = pages_in_memory(r, p, f->n);
@@ -224,16 +276,35 @@ static size_t reclaim_all(struct run *r, struct disk_file *f)
 	return f->n - left;
 }
 
+size_t disk_pages_for_copies(struct run *r)
+{
+	struct state_summary s = summary_now(r);
+	uint64_t n = s.blocks_available * s.block_pages;
+
+	return n <= disk_free(r) / 4 * 3 / page_size() ? n : 0;
+}
+
+void disk_refill_at_once(struct run *r)
+{
+	if (kernel_write(r, REFILL_DELAY, "0"))
+		bail_errno(r, REFILL_DELAY);
+}
+
 uint64_t disk_file_store(struct run *r, struct disk_file *f, const char *when)
 {
 	uint64_t stored = vmstat_now(r, "cleancache_store");
 
-	if (reclaim_all(r, f) < f->n)
+	if (reclaim_all(r, f, false) < f->n)
 		bail(r, "the file could not be reclaimed, %s", when);
 	return vmstat_now(r, "cleancache_store") - stored;
 }
 
 void disk_file_drop(struct run *r, struct disk_file *f)
 {
-	reclaim_all(r, f);
+	reclaim_all(r, f, false);
+}
+
+void disk_file_try_drop(struct run *r, struct disk_file *f)
+{
+	reclaim_all(r, f, true);
 }

@@ -13,13 +13,20 @@ bool disk_find(char *buf, size_t size);
 /* The file system on it: "ext4" or "xfs". */
 const char *disk_fs(struct run *r);
 
+/* Whether it is slow (scripts/vm --disk-rate). */
+bool disk_is_slow(struct run *r);
+
 #define DISK_DIR "/mnt/disk"
 
 /* Mount it on DISK_DIR, for this scenario only; and the other way round. options: or NULL. */
 void disk_mount(struct run *r, const char *options);
 void disk_umount(struct run *r);
+/* The same with another device that has what is on the disk. */
+void disk_mount_device(struct run *r, const char *dev, const char *options);
 /* Requests to read that the disk has completed since boot. */
 uint64_t disk_reads(struct run *r);
+/* Bytes that files on it may still take. */
+uint64_t disk_free(struct run *r);
 
 /* A file of n pages; page i holds pattern ids[i] of seed, or zeroes where that is 0. */
 struct disk_file {
@@ -46,9 +53,17 @@ size_t disk_file_wrong(struct run *r, struct disk_file *f, bool direct);
  * stores it; returns how many copies were stored meanwhile, others' among them.
  */
 uint64_t disk_file_store(struct run *r, struct disk_file *f, const char *when);
+/* So many pages of a file fill tag storage with copies; 0: the disk has no room for them. */
+size_t disk_pages_for_copies(struct run *r);
 /* The same of what can be reclaimed. */
 void disk_file_drop(struct run *r, struct disk_file *f);
+/* The same of a file that cannot always be read and written. */
+void disk_file_try_drop(struct run *r, struct disk_file *f);
 /* So long the kernel keeps no copies in a page that was taken for tags. */
 #define REFILL_MS 1100
+/* Where the kernel is told that, in milliseconds. For SETTINGS(). */
+#define REFILL_DELAY "/sys/module/cleancache/parameters/refill_delay_ms"
+/* From now on there is no such time. Whoever calls it declares { REFILL_DELAY }. */
+void disk_refill_at_once(struct run *r);
 
 #endif

@@ -66,6 +66,7 @@ struct memory memory_now(struct run *r)
 		.cma_free = meminfo_field(text, "\nCmaFree:"),
 		.swap_total = meminfo_field(text, "\nSwapTotal:"),
 		.swap_free = meminfo_field(text, "\nSwapFree:"),
+		.swap_cached = meminfo_field(text, "\nSwapCached:"),
 	};
 	if (!m.total)
 		bail(r, "/proc/meminfo has no MemTotal");

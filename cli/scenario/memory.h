@@ -10,7 +10,7 @@
 
 /* Bytes, from /proc/meminfo; 0 for what the kernel does not have. For any user. */
 struct memory {
-	uint64_t total, free, cma_total, cma_free, swap_total, swap_free;
+	uint64_t total, free, cma_total, cma_free, swap_total, swap_free, swap_cached;
 };
 struct memory memory_now(struct run *r);
 

@@ -264,6 +264,11 @@ bool storage_takes_data(struct run *r, const char *what)
 	return false;
 }
 
+bool policy_is_cleancache(struct run *r)
+{
+	return !strcmp(summary_now(r).policy, "cleancache");
+}
+
 static bool need_met(enum need need, char *why, size_t size)
 {
 	struct state_summary s;
@@ -309,19 +314,26 @@ static bool need_met(enum need need, char *why, size_t size)
 	return no(why, size, "a need that this tagscope does not know");
 }
 
-bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_t size)
+unsigned int needs_all(const struct scenario *s)
 {
 	unsigned int needs = s->needs;
-	struct sysinfo si;
-	uint64_t ram;
 
-	*verdict = VERDICT_SKIP;
 	if (needs & (NEED_POLICY_CMA | NEED_POLICY_CLEANCACHE | NEED_DRAM_TAGS))
 		needs |= NEED_TAG_STORAGE;
 	if (needs & NEED_TAG_STORAGE)
 		needs |= NEED_ROOT | NEED_MTE;
 	if (needs & NEED_ZRAM)
 		needs |= NEED_SWAP;
+	return needs;
+}
+
+bool needs_met(const struct scenario *s, enum verdict *verdict, char *why, size_t size)
+{
+	unsigned int needs = needs_all(s);
+	struct sysinfo si;
+	uint64_t ram;
+
+	*verdict = VERDICT_SKIP;
 #ifndef __aarch64__
 	if (needs & NEED_MTE) {
 		*verdict = VERDICT_ERROR;

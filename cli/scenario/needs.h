@@ -27,6 +27,8 @@ bool have_uffd(char *why, size_t size);
  */
 bool have_disposable(char *why, size_t size);
 
+/* The bits of enum need that it asks for, with those that they imply. */
+unsigned int needs_all(const struct scenario *s);
 /*
  * Whether the needs are met here. If not, the reason in why (size bytes), and
  * *verdict is VERDICT_SKIP, or VERDICT_ERROR where nothing of the kind can ever run.

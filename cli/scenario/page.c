@@ -9,7 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "scenario/memory.h"
 #include "scenario/page.h"
+#include "scenario/run_private.h"
 
 /* /proc/PID/pagemap: one 64-bit word a page. */
 #define PAGEMAP_PRESENT (1ULL << 63)
@@ -48,6 +50,24 @@ bool pfn_in_tag_storage(struct run *r, uint64_t pfn)
 		if (pfn * page_size() - regions[i].tag_base < regions[i].tag_size)
 			return true;
 	return false;
+}
+
+void page_flags(struct run *r, uint64_t pfn, size_t n, uint64_t *flags)
+{
+	static const char path[] = "/proc/kpageflags";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		bail_errno(r, path);
+	for (size_t i = 0; i < n;) {
+		ssize_t got = pread(fd, flags + i, (n - i) * 8, (off_t)((pfn + i) * 8));
+
+		if (got < 8)
+			bail(r, "%s: page 0x%" PRIx64 ": %s", path, pfn + i,
+			     got < 0 ? strerror(errno) : "it ends before");
+		i += (size_t)got / 8;
+	}
+	close(fd);
 }
 
 int64_t pfn_block(struct run *r, uint64_t pfn)
@@ -281,15 +301,100 @@ static void note_pages_with_storage(struct run *r)
 			note_pages_of_block(r, b, &left);
 }
 
-bool reserved_pages_wait(struct run *r, uint64_t want)
+uint64_t kernel_reservations(struct run *r)
 {
-	if (eventually(100, summary_now(r).reserved_pages == want))
+	struct state_latency *lat;
+	struct state *st;
+	uint64_t sum = 0;
+	size_t n;
+
+	if (state_open(&st) || state_read_latency(st, STATE_RESERVE_LATENCY, &lat, &n))
+		bail(r, "%s", state_error(st));
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(lat[i].cause, "kernel"))
+			sum += lat[i].count;
+	free(lat);
+	state_close(st);
+	return sum;
+}
+
+static uint64_t left_in_region(struct run *r, const struct state_region *reg)
+{
+	uint64_t first = reg->mem_base / page_size(), n = reg->mem_size / page_size(), sum = 0;
+	uint64_t flags[1024];
+
+	for (uint64_t i = 0; i < n; i += 1024) {
+		uint64_t some = n - i < 1024 ? n - i : 1024;
+
+		page_flags(r, first + i, some, flags);
+		for (uint64_t k = 0; k < some; k++)
+			if ((flags[k] & (PAGE_FLAG_SWAP_CACHE | PAGE_FLAG_MAPPED)) ==
+			    PAGE_FLAG_SWAP_CACHE) {
+				struct state_page page = pfn_now(r, first + i + k);
+
+				/* No references but the swap cache's own. */
+				sum += page.has_storage && page.refcount == 1L << page.order;
+			}
+	}
+	return sum;
+}
+
+uint64_t pages_left_in_swap_cache(struct run *r)
+{
+	uint64_t sum = 0;
+
+	if (!memory_now(r).swap_cached)
+		return 0;
+	read_regions(r);
+	for (size_t i = 0; i < nr_regions; i++)
+		sum += left_in_region(r, &regions[i]);
+	return sum;
+}
+
+static uint64_t reserved_now(struct run *r, bool blocks)
+{
+	struct state_summary now = summary_now(r);
+
+	return blocks ? now.blocks_reserved : now.reserved_pages;
+}
+
+/* Those that were there before may be in want, and have been reclaimed meanwhile. */
+static bool left_are_the_rest(struct run *r, uint64_t want, bool blocks)
+{
+	uint64_t left = pages_left_in_swap_cache(r), now = reserved_now(r, blocks);
+
+	if (now > want + left || now + r->swap_cache_left < want)
+		return false;
+	note(r, "%" PRIu64 " pages of nobody are left in the swap cache, with tag storage", left);
+	if (left > r->swap_cache_left)
+		r->swap_cache_left = left;
+	return true;
+}
+
+static bool reserved_wait(struct run *r, uint64_t want, bool blocks)
+{
+	if (eventually(100, reserved_now(r, blocks) == want))
 		return true;
 	drain_lru(r);
-	if (eventually(DRAIN_MS, summary_now(r).reserved_pages == want))
+	if (eventually(DRAIN_MS, reserved_now(r, blocks) == want))
 		return true;
+	/* Who moves one just now has a reference, too. */
+	if (eventually(DRAIN_MS, left_are_the_rest(r, want, blocks)))
+		return true;
+	note(r, "%" PRIu64 " %s, and should be %" PRIu64, reserved_now(r, blocks),
+	     blocks ? "blocks are reserved" : "pages have tag storage", want);
 	note_pages_with_storage(r);
 	return false;
+}
+
+bool reserved_pages_wait(struct run *r, uint64_t want)
+{
+	return reserved_wait(r, want, false);
+}
+
+bool reserved_blocks_wait(struct run *r, uint64_t want)
+{
+	return reserved_wait(r, want, true);
 }
 
 /* Nothing drains these lists on demand: shorten them, and have each CPU look at its own. */

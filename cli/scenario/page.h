@@ -37,6 +37,12 @@ size_t pages_present(struct run *r, pid_t pid, const void *p, size_t n);
 size_t pages_swapped(struct run *r, pid_t pid, const void *p, size_t n);
 size_t pages_in_tag_storage(struct run *r, pid_t pid, const void *p, size_t n);
 
+/* /proc/kpageflags of n page frames: bits of the kernel's <linux/kernel-page-flags.h>. */
+#define PAGE_FLAG_MAPPED (1ULL << 11)
+#define PAGE_FLAG_SWAP_CACHE (1ULL << 13)
+#define PAGE_FLAG_HWPOISON (1ULL << 19)
+void page_flags(struct run *r, uint64_t pfn, size_t n, uint64_t *flags);
+
 /* Whether this page frame is part of a tag storage region (a copy of "regions" is kept). */
 bool pfn_in_tag_storage(struct run *r, uint64_t pfn);
 /* The page frame in the middle of the memory that has tag storage. */
@@ -60,12 +66,24 @@ bool tags_stored(struct run *r, pid_t pid, const void *p, unsigned int may,
 size_t tags_not_stored(struct run *r, pid_t pid, const void *p, size_t n, unsigned int may);
 
 /*
+ * Reservations on behalf of the kernel's own pages since boot; 0: it does not tag its memory.
+ */
+uint64_t kernel_reservations(struct run *r);
+
+/*
+ * Pages of nobody that have tag storage still: free_swap_cache() leaves those in the swap cache
+ * that another has locked just then, until reclaim meets them.
+ */
+uint64_t pages_left_in_swap_cache(struct run *r);
+/*
  * Wait until so many pages have tag storage; true if that comes true. A page that was
  * freed may be held back by a CPU for a while, in a batch to be put on the LRU, so the
- * kernel is asked to empty these. If it does not come true, notes tell which pages
- * have storage.
+ * kernel is asked to empty these; what is left in the swap cache is not counted. If it does
+ * not come true, notes tell which pages have storage.
  */
 bool reserved_pages_wait(struct run *r, uint64_t want);
+/* The same, until so many blocks are reserved. */
+bool reserved_blocks_wait(struct run *r, uint64_t want);
 /*
  * Free pages that CPUs keep at hand, in the order they were freed, go back to where
  * others find them, and where they are joined with their neighbours. Root only. Whoever

@@ -18,6 +18,7 @@ struct run {
 	struct state *state;
 	struct child *children;
 	unsigned int roles;
+	uint64_t swap_cache_left;	/* of pages_left_in_swap_cache(), the most so far */
 };
 
 /* ---- say.c ----------------------------------------------------------------- */

@@ -208,6 +208,8 @@ void skip_result(struct run *r, const char *reason, const char *fmt, ...)
  * to be left out.
  */
 bool storage_takes_data(struct run *r, const char *what);
+/* Whether the kernel keeps copies of page cache in tag storage, and programs get none of it. */
+bool policy_is_cleancache(struct run *r);
 
 /* End the scenario: what it needs is not here. */
 void skip(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));

@@ -59,6 +59,8 @@ wrong "0.1 to 100" replay --speed 0 x.rec
 wrong "there is no lesson '99'" lesson 99
 wrong "did you mean '04-mprotect'?" lesson 04-mprotct
 wrong "one lesson at a time" lesson 1 2
+run 3 "$t" fuzz --output "$dir/nowhere/found.c" && complains "cannot write to $dir/nowhere/found.c"
+ok "fuzz: a program that could not be written is known before" $?
 run 2 "$t" && complains "Usage: tagscope COMMAND"
 ok "no command: usage on stderr" $?
 
@@ -302,6 +304,9 @@ run 0 script -qec "$t run passes" /dev/null && says "PASSED" && grep -q $'\033\[
 ok "on a terminal pretty with colours is the default" $?
 run 0 script -qec "NO_COLOR=1 $t run passes" /dev/null && says "PASSED" && ! grep -q $'\033\[' "$dir/out"
 ok "NO_COLOR is heeded" $?
+run 2 "$t" watch --theme pink && complains "--theme is dark, light, colour-blind or none, not 'pink'" &&
+	run 2 "$t" run --theme pink passes && run 2 "$t" replay --theme pink x && run 2 "$t" lesson --theme pink 1
+ok "a theme that there is not" $?
 run 0 "$t" run --step passes && complains "no terminal" && says "ok 4"
 ok "--step without a terminal goes through" $?
 printf '  ' | timeout 120 script -qec "$t run --step passes" /dev/null >"$dir/out" 2>&1 && says "PASSED" "go on"
@@ -441,6 +446,21 @@ sed 's/"pass","expect"/"skip","expect"/' "$dir/old" >"$dir/new"
 compared 1 "all is skipped" "skipped     s n=1"
 sed 's/"label"/"state":"quarantined","label"/; s/"pass","expect"/"fail","expect"/' "$dir/old" >"$dir/new"
 compared 0 "what is in quarantine may fail" "nothing changed"
+made 3 100 101 102 >"$dir/old"
+compared 0 "what failed and is in quarantine is not mended" "quarantined s n=1: 0 of 3 failed and 3 in quarantine, was 3 of 3"
+made 0 100 101 102 >"$dir/old"
+sed 's/"label"/"state":"missing","label"/; s/"verdict":"pass",//' "$dir/old" >"$dir/new"
+compared 1 "what was to run and has not" "missing     s n=1: 0 of 0 failed and 3 missing, was 0 of 3"
+run 1 "$t" compare --json "$dir/old" "$dir/new" && grep -q '"ok":.*false' "$dir/out"
+ok "compare: for programs, too" $?
+sed -n 3p "$dir/new" | cat <(head -n 2 "$dir/old") - >"$dir/two" && mv "$dir/two" "$dir/new"
+compared 1 "one of three is missing" "missing     s n=1: 0 of 2 failed and 1 missing, was 0 of 3"
+run 0 "$t" compare "$dir/new" "$dir/old" && says "nothing changed"
+ok "compare: it was missing in OLD" $?
+sed 's/"scenario":"s"/"scenario":"other"/' "$dir/old" >"$dir/new"
+compared 0 "what is no longer in the suite" "only in OLD s n=1" "only in NEW other n=1" "0 compared: 1 only in OLD, 1 only in NEW"
+sed 's/"label"/"state":"failed","label"/; s/"pass","expect":"pass"/"fail","expect":"fail"/' "$dir/old" >"$dir/new"
+compared 1 "a panic is no expected failure" "broke       s n=1: 3 of 3 failed"
 made 1 100 100 100 100 100 100 100 100 100 100 >"$dir/old"
 made 3 100 100 100 100 100 100 100 100 100 100 >"$dir/new"
 compared 0 "3 of 10 is no more than 1 of 10, as far as one can tell" "nothing changed"
@@ -458,6 +478,9 @@ ok "compare: thresholds that are none" $?
 run 1 "$t" run --format json passes fails skips && mv "$dir/out" "$dir/new" && cp "$dir/new" "$dir/old" &&
 	run 0 "$t" compare "$dir/old" "$dir/new" && says "3 compared: nothing changed"
 ok "compare: files of events" $?
+awk '{ print } /"event":"end"/ { exit }' "$dir/old" >"$dir/new"
+run 3 "$t" compare "$dir/old" "$dir/new" && complains "$dir/new: it ends after 1 of 3 scenarios"
+ok "compare: a file of events without the last" $?
 head -n 5 "$dir/old" >"$dir/new"
 run 3 "$t" compare "$dir/old" "$dir/new" && complains "$dir/new: it ends amid the scenario"
 ok "compare: half a file of events" $?
@@ -537,8 +560,8 @@ ok "a watch" $?
 head -c -20 "$dir/rec" >"$dir/cut"
 run 3 "$t" replay "$dir/cut" && complains "cut short"
 ok "a recording that is cut short" $?
-printf '{"event":"recording","version":2}\n' | zstd -q >"$dir/cut"
-run 3 "$t" replay "$dir/cut" && complains "version 2 of recordings; this tagscope knows version 1"
+printf '{"event":"recording","version":3}\n' | zstd -q >"$dir/cut"
+run 3 "$t" replay "$dir/cut" && complains "version 3 of recordings; this tagscope knows version 2"
 ok "a recording of a later version" $?
 # Whoever records is killed: the run goes on, and the file is good until then.
 (

@@ -216,6 +216,90 @@ TEST(every_wrong_outcome_is_a_finding)
 	}
 }
 
+static struct fuzz_op op_of(const char *name, uint32_t n2)
+{
+	struct fuzz_op op = { .n = { 0, 0, n2, 1 } };
+
+	while (strcmp(fuzz_kinds[op.kind].name, name))
+		op.kind++;
+	return op;
+}
+
+#define PRIVATE_MEMORY 12	/* of mmap: one page, PROT_MTE */
+#define READ_IN 1		/* of io-uring, once a buffer is registered */
+
+/* Whether either of two contents is right when the page is looked at last. */
+static bool has_two_contents(const struct fuzz_op *op, size_t nr)
+{
+	struct fake fake = { .wrong = 0 };
+	struct world *w = world_new(0, 1, true, fake_step, &fake);
+	const struct fuzz_trace *t = world_trace(w);
+	bool two;
+
+	for (size_t i = 0; i < nr; i++)
+		ASSERT_TRUE(world_do(w, &op[i]));
+	EXPECT_EQ(t->call[t->nr - 1].id, CALL_CHECK);
+	two = t->call[t->nr - 1].arg[1] & 2;
+	world_free(w);
+	return two;
+}
+
+/* MADV_FREE comes before or after the registration, which writes to the pages. */
+TEST(what_is_read_into_a_registered_page_stays)
+{
+	const struct fuzz_op before[] = {
+		op_of("mmap", PRIVATE_MEMORY), op_of("store", 0), op_of("free", 0),
+		op_of("io-uring", 0), op_of("io-uring", READ_IN), op_of("check", 0),
+	};
+	const struct fuzz_op after[] = {
+		op_of("mmap", PRIVATE_MEMORY), op_of("store", 0), op_of("io-uring", 0),
+		op_of("free", 0), op_of("io-uring", READ_IN), op_of("check", 0),
+	};
+
+	EXPECT_FALSE(has_two_contents(before, ARRAY_SIZE(before)));
+	EXPECT_TRUE(has_two_contents(after, ARRAY_SIZE(after)));
+}
+
+static struct fuzz_op by(uint8_t who, struct fuzz_op op)
+{
+	op.who = who;
+	return op;
+}
+
+/* One page for both processes, and clean: what one of them does not need goes from both. */
+TEST(what_is_freed_in_one_process_may_go_in_others)
+{
+	const struct fuzz_op shared[] = {
+		op_of("mmap", PRIVATE_MEMORY), op_of("store", 0), op_of("fork", 0),
+		op_of("free", 0), by(1, op_of("check", 0)),
+	};
+	const struct fuzz_op written[] = {
+		op_of("mmap", PRIVATE_MEMORY), op_of("store", 0), op_of("fork", 0),
+		by(1, op_of("store", 0)), op_of("free", 0), by(1, op_of("check", 0)),
+	};
+
+	EXPECT_TRUE(has_two_contents(shared, ARRAY_SIZE(shared)));
+	EXPECT_FALSE(has_two_contents(written, ARRAY_SIZE(written)));
+}
+
+#define SHARED_FILE 32		/* of mmap: one page of a memfd, PROT_MTE */
+
+/* A large folio that cannot be split just then keeps its tags where a hole is. */
+TEST(a_hole_in_a_large_folio_may_keep_its_tags)
+{
+	const struct fuzz_op small[] = {
+		op_of("mmap", SHARED_FILE), op_of("tag", 0), op_of("punch", 1),
+		op_of("check", 0),
+	};
+	const struct fuzz_op large[] = {
+		op_of("mmap", SHARED_FILE), op_of("tag", 0), op_of("hugepage", 0),
+		op_of("punch", 1), op_of("check", 0),
+	};
+
+	EXPECT_FALSE(has_two_contents(small, ARRAY_SIZE(small)));
+	EXPECT_TRUE(has_two_contents(large, ARRAY_SIZE(large)));
+}
+
 static bool has(const struct fuzz_sequence *s, uint32_t id)
 {
 	for (unsigned int g = 0; g < s->groups; g++)

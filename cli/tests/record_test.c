@@ -21,6 +21,7 @@
 #include "record/recording.h"
 #include "record/sampler.h"
 #include "record/writer.h"
+#include "report/report.h"
 #include "ui/replay.h"
 
 /* ---- The map as text ------------------------------------------------------------------ */
@@ -171,7 +172,7 @@ static const char *owners_at(const struct recording *rec, size_t entry)
 	playhead_go_to(&p, entry);
 	st = playhead_state(&p, NULL, NULL);
 	memset(shown, 0, sizeof(shown));
-	if (!state_read_owners(st, owner, 8) && !state_read_blocks(st, 0, 8, b, &got))
+	if (!state_read_owners(st, NULL, owner, 8) && !state_read_blocks(st, 0, 8, b, &got))
 		for (size_t i = 0; i < got; i++)
 			shown[i] = owner_shown(b[i].letter, owner[i]);
 	state_close(st);
@@ -182,7 +183,7 @@ static const char *owners_at(const struct recording *rec, size_t entry)
 TEST(owners)
 {
 	static const char with[] = BEGINNING SUMMARY MAP("5", "d p f r 2*p d u")
-		OWNERS("5", "v a N 2*A n +2") OWNERS("9", "+1 A +4 c A") END;
+		OWNERS("5", "v a N 2*A n +2") OWNERS("9", "+1 A +3 H c A") END;
 	static const char *const bad[] = { OWNERS("5", "r"), OWNERS("5", "x"), OWNERS("5", "9*a"),
 					   OWNERS("5", "t") };
 	struct recording *rec;
@@ -190,7 +191,7 @@ TEST(owners)
 
 	ASSERT_EQ(0, read_text(with, &rec, why, sizeof(why))) LOG("%s", why);
 	EXPECT_STREQ("vaFTAo", owners_at(rec, 3));
-	EXPECT_STREQ("vAFTAocu", owners_at(rec, rec->nr));
+	EXPECT_STREQ("vAFTAHcu", owners_at(rec, rec->nr));
 	EXPECT_STREQ("vaFTAo", owners_at(rec, 3));
 	/* What was recorded before there were any says nothing of them. */
 	EXPECT_STREQ("", owners_at(rec, 2));
@@ -214,8 +215,10 @@ TEST(refused)
 	} bad[] = {
 		{ "", "there is nothing in it" },
 		{ "hello\n", "line 1: this is no recording" },
-		{ "{\"event\":\"recording\",\"version\":2}\n",
-		  "line 1: version 2 of recordings; this tagscope knows version 1" },
+		{ "{\"event\":\"recording\",\"version\":3}\n",
+		  "line 1: version 3 of recordings; this tagscope knows version 2" },
+		{ "{\"event\":\"recording\",\"version\":0}\n",
+		  "line 1: version 0 of recordings; this tagscope knows version 2" },
 		{ "{\"event\":\"recording\"}\n", "line 1: the recording has no version" },
 		{ SUMMARY, "line 1: this is no recording" },
 		{ BEGINNING BEGINNING, "line 2: a second beginning" },
@@ -389,10 +392,27 @@ TEST(full_disk)
 	unlink(path);
 }
 
+TEST(a_report_has_a_colour_for_each_letter)
+{
+	char text[16];
+
+	for (const char *l = STATE_LETTERS OWNER_SHOWN; *l; l++) {
+		char c = report_map_class(*l);
+
+		snprintf(text, sizeof(text), ".b-%c{", c);
+		EXPECT_TRUE(strstr(report_style, text)) LOG("%s", text);
+		snprintf(text, sizeof(text), ".s-%c{", c);
+		EXPECT_TRUE(strstr(report_style, text)) LOG("%s", text);
+		snprintf(text, sizeof(text), "%c:'#", c);
+		EXPECT_TRUE(strstr(report_script, text)) LOG("%s", text);
+	}
+}
+
 /* ---- Sampling ------------------------------------------------------------------------------- */
 
 /* A machine of many blocks, of which a window is reserved that moves at each reading. */
 static uint64_t many_blocks, window_at, blocks_read;
+static bool many_have_kinds;
 
 static int many_summary(struct state *st, struct state_summary *s)
 {
@@ -413,22 +433,35 @@ static int many_regions(struct state *st, struct state_region **regions, size_t 
 	return 0;
 }
 
+static struct state_block many_block(uint64_t at)
+{
+	bool tags = at >= window_at * 64 && at < window_at * 64 + 500;
+
+	return (struct state_block){
+		.letter = tags ? 'r' : at * 2654435761u >> 20 & 7 ? 'f' : 'd',
+		.tagged = tags ? 32 : 0,
+	};
+}
+
 static int many_blocks_read(struct state *st, uint64_t first, size_t n, struct state_block *b,
 			    size_t *got)
 {
 	(void)st;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t at = first + i;
-		bool tags = at >= window_at * 64 && at < window_at * 64 + 500;
-
-		b[i] = (struct state_block){
-			.letter = tags ? 'r' : at * 2654435761u >> 20 & 7 ? 'f' : 'd',
-			.tagged = tags ? 32 : 0,
-		};
-	}
+	for (size_t i = 0; i < n; i++)
+		b[i] = many_block(first + i);
 	blocks_read += n;
 	*got = n;
 	return 0;
+}
+
+static int many_kinds(struct state *st, const struct state_region *regions, size_t nr_regions,
+		      uint64_t first, size_t n, char *kind)
+{
+	(void)regions;
+	(void)nr_regions;
+	for (size_t i = 0; i < n; i++)
+		kind[i] = many_block(first + i).letter == 'f' ? 'f' : 'n';
+	return many_have_kinds ? 0 : state_fail(st, -EACCES, "root only");
 }
 
 static int many_latency(struct state *st, enum state_histogram which, struct state_latency **lat,
@@ -450,9 +483,10 @@ static int many_replays(struct state *st, struct state_replays **rep, size_t *n)
 }
 
 /* The attacker has what is after the window, and all of the window is needed. */
-static int many_owners(struct state *st, char *owner, uint64_t blocks)
+static int many_owners(struct state *st, const char *kind, char *owner, uint64_t blocks)
 {
 	(void)st;
+	(void)kind;
 	for (uint64_t i = 0; i < blocks; i++)
 		owner[i] = i >= window_at * 64 + 500 ? 'a' : i >= window_at * 64 ? 'N' : 'n';
 	return 0;
@@ -464,6 +498,7 @@ static int many_open(struct state *st, const char *argument)
 		.read_summary = many_summary,
 		.read_regions = many_regions,
 		.read_blocks = many_blocks_read,
+		.read_kinds = many_kinds,
 		.read_owners = many_owners,
 		.read_latency = many_latency,
 		.read_replays = many_replays,
@@ -530,6 +565,31 @@ static void expect_window(const struct recording *rec, uint64_t at)
 	for (uint64_t i = 0; i < p.blocks; i++)
 		ASSERT_EQ("nNa"[(i >= at * 64) + (i >= at * 64 + 500)], p.owner[i].letter);
 	playhead_free(&p);
+}
+
+/* What page flags tell is not read from the kernel's map, and the map is as right. */
+TEST(a_step_reads_what_page_flags_do_not_tell)
+{
+	struct recording *rec;
+	struct playhead p;
+	uint64_t all;
+
+	record_many(20000, 5, UINT64_MAX, &rec);
+	all = blocks_read;
+	recording_free(rec);
+	many_have_kinds = true;
+	record_many(20000, 5, UINT64_MAX, &rec);
+	many_have_kinds = false;
+	EXPECT_EQ(100000, all);
+	EXPECT_TRUE(blocks_read < all / 2) LOG("%llu", (unsigned long long)blocks_read);
+	expect_window(rec, 5);
+	playhead_init(&p, rec);
+	playhead_go_to(&p, rec->nr);
+	for (uint64_t i = 0; i < p.blocks; i++)
+		ASSERT_TRUE(p.block[i].letter == many_block(i).letter &&
+			    p.block[i].tagged == many_block(i).tagged) LOG("%d", (int)i);
+	playhead_free(&p);
+	recording_free(rec);
 }
 
 /* Ten samples a second, for a minute. */

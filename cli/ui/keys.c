@@ -32,6 +32,8 @@ const struct binding bindings[] = {
 	{ ACT_STEP_ON, 0, "in a replay: the next step, or a second on", ")", { ')' } },
 	{ ACT_GO_TO, 0, "go to a block, pfn N, pid P ADDR; step N, result N, time S", "g",
 	  { 'g' } },
+	{ ACT_THEME, 0, "other colours: dark, light, colour-blind, none", "T", { 'T' } },
+	{ ACT_BIG, 0, "a large map, to be seen from afar, or a small one", "B", { 'B' } },
 	{ ACT_HELP, 0, "this help", "?, F1", { '?', KEY_F(1) } },
 	{ ACT_REDRAW, 0, "draw the screen anew", "Ctrl-L", { CTRL('l') } },
 	{ ACT_QUIT, 0, "leave (twice, if a scenario runs: that ends it)", "q", { 'q' } },

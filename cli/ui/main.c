@@ -442,6 +442,7 @@ static void quit(struct ui *ui)
 static void global(struct ui *ui, enum action action)
 {
 	struct session *s = ui->session;
+	bool had_color;
 	int next;
 
 	switch (action) {
@@ -525,6 +526,17 @@ static void global(struct ui *ui, enum action action)
 		break;
 	case ACT_SLOWER:
 		set_interval(ui, ui->interval_ms * 2);
+		break;
+	case ACT_THEME:
+		had_color = screen_has_color();
+		ui_look.theme = (ui_look.theme + 1) % NR_THEMES;
+		screen_theme(ui_look.theme);
+		if (had_color != screen_has_color())
+			ui->letters = had_color;
+		ui_say(ui, "colours: %s", theme_names[ui_look.theme]);
+		break;
+	case ACT_BIG:
+		ui_look.big = !ui_look.big;
 		break;
 	case ACT_REDRAW:
 		ui->redraw = true;
@@ -815,6 +827,8 @@ static void ui_free(struct ui *ui)
 	log_free(&ui->log);
 }
 
+struct ui_look ui_look;
+
 int ui_main(const struct ui_options *opt)
 {
 	static struct ui ui;
@@ -849,7 +863,9 @@ int ui_main(const struct ui_options *opt)
 		fprintf(stderr, "tagscope: %s\n", ui.model.error);
 		goto out;
 	}
-	if (screen_open(opt->color, why, sizeof(why))) {
+	if (!opt->color)
+		ui_look.theme = THEME_NONE;
+	if (screen_open(ui_look.theme, why, sizeof(why))) {
 		fprintf(stderr, "tagscope: the terminal UI cannot start: %s\n", why);
 		goto out;
 	}

@@ -214,7 +214,7 @@ static void read_owners(struct model *m)
 		snprintf(m->owners_error, sizeof(m->owners_error), "out of memory");
 		return;
 	}
-	if (state_read_owners(m->st, owner, m->now.blocks)) {
+	if (state_read_owners(m->st, NULL, owner, m->now.blocks)) {
 		snprintf(m->owners_error, sizeof(m->owners_error), "%s", state_error(m->st));
 		free(owner);
 		return;
@@ -327,7 +327,7 @@ int model_trace(struct model *m, bool on, char *why, size_t size)
 {
 	trace_close(m->trace);
 	m->trace = NULL;
-	return on ? trace_open(&m->trace, why, size) : 0;
+	return on ? trace_open(&m->trace, TRACE_TAG_STORAGE, why, size) : 0;
 }
 
 /* A storm of events must not keep the keys waiting, nor push all else out of the log. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "ui/replay.h"
 
 #define MIN_SPEED 0.05
@@ -79,6 +80,54 @@ static void arm(struct replay *r)
 			it.it_value.tv_nsec = 999999999;
 	}
 	timerfd_settime(r->timer, 0, &it, NULL);
+}
+
+/* ---- Over all of it -------------------------------------------------------------------- */
+
+static const cJSON *counters_of(const struct rec_entry *e)
+{
+	if (e->type != REC_SUMMARY && e->type != REC_COUNTERS)
+		return NULL;
+	return cJSON_GetObjectItemCaseSensitive(e->json,
+						e->type == REC_SUMMARY ? "state" : "values");
+}
+
+static int column_of(uint64_t at, double width, int n)
+{
+	double column = (double)at / width;
+
+	return column < n ? (int)column : n - 1;
+}
+
+int replay_history(const struct replay *r, const char *counter, bool gauge, uint64_t *v, int n,
+		   int *here)
+{
+	double width = ((double)r->rec->end + 1) / n;
+	uint64_t was = 0, now;
+	bool known = false;
+	int column = 0, next;
+
+	memset(v, 0, (size_t)n * sizeof(*v));
+	for (size_t i = 0; i < r->rec->nr; i++) {
+		const cJSON *o = counters_of(entry(r, i));
+
+		if (!json_get_u64(cJSON_GetObjectItemCaseSensitive(o, counter), &now))
+			continue;
+		next = column_of(entry(r, i)->at, width, n);
+		for (; gauge && column < next; column++)
+			v[column + 1] = was;
+		if (gauge)
+			v[next] = now;
+		else if (known && now > was)
+			v[next] += now - was;
+		column = next;
+		was = now;
+		known = true;
+	}
+	for (; gauge && column + 1 < n; column++)
+		v[column + 1] = was;
+	*here = column_of(r->pos, width, n);
+	return n;
 }
 
 /* ---- A run as a source of a session ---------------------------------------------------- */

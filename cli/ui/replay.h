@@ -26,6 +26,12 @@ void replay_log(struct replay *r, struct log *log);
 
 void replay_where(const struct replay *r, uint64_t *at_ns, uint64_t *end_ns, double *speed,
 		  bool *paused);
+/*
+ * A counter over the recording, in n columns of the same time, and which of them is shown. Of a
+ * gauge its last value in each, of others by how much they rose. Returns n.
+ */
+int replay_history(const struct replay *r, const char *counter, bool gauge, uint64_t *v, int n,
+		   int *here);
 void replay_pause(struct replay *r, bool paused);
 /* Twice or half as fast; what it is now. */
 double replay_set_speed(struct replay *r, bool faster);

@@ -23,7 +23,7 @@
 
 static struct {
 	SCREEN *curses;
-	bool open, color, utf8, clear;
+	bool open, has_colors, color, utf8, clear;
 	attr_t attr[NR_PAINTS];
 	pid_t pid;
 	struct termios modes;	/* as they were */
@@ -154,48 +154,74 @@ const char *screen_stderr(void)
 	return scr.line;
 }
 
-static void set_paints(bool color)
+const char *const theme_names[NR_THEMES] = { "dark", "light", "colour-blind", "none" };
+
+/* A colour of a terminal with 256, and of one with 8. -1: the terminal's own. */
+struct hue {
+	short many, few;
+};
+
+#define OWN { -1, -1 }
+#define HUE(many, few) { many, COLOR_##few }
+#define BOTH(few) { COLOR_##few, COLOR_##few }
+
+void screen_theme(enum theme theme)
 {
+	/* Those of THEME_COLOUR_BLIND are the palette of Okabe and Ito. */
 	static const struct {
 		enum paint paint;
-		short fg;
+		struct hue hue[THEME_NONE];
 		attr_t with_color, without;
 	} paints[] = {
-		{ PAINT_FREE, -1, A_DIM, A_NORMAL },
-		{ PAINT_DATA, COLOR_CYAN, A_NORMAL, A_NORMAL },
-		{ PAINT_PINNED, COLOR_RED, A_BOLD, A_NORMAL },
-		{ PAINT_CACHED, COLOR_BLUE, A_NORMAL, A_NORMAL },
-		{ PAINT_ISOLATING, COLOR_YELLOW, A_NORMAL, A_NORMAL },
-		{ PAINT_RESERVED, COLOR_GREEN, A_NORMAL, A_NORMAL },
-		{ PAINT_PERMANENT, COLOR_MAGENTA, A_NORMAL, A_NORMAL },
-		{ PAINT_UNUSABLE, -1, A_DIM, A_NORMAL },
-		{ PAINT_PLAIN, -1, A_NORMAL, A_NORMAL },
-		{ PAINT_DIM, -1, A_DIM, A_NORMAL },
-		{ PAINT_BOLD, -1, A_BOLD, A_BOLD },
-		{ PAINT_BAR, -1, A_REVERSE, A_REVERSE },
-		{ PAINT_TAB, -1, A_BOLD | A_UNDERLINE, A_BOLD | A_UNDERLINE },
-		{ PAINT_GOOD, COLOR_GREEN, A_NORMAL, A_NORMAL },
-		{ PAINT_BAD, COLOR_RED, A_BOLD, A_BOLD },
-		{ PAINT_WARN, COLOR_YELLOW, A_NORMAL, A_BOLD },
+		{ PAINT_FREE, { OWN, HUE(240, BLACK), OWN }, A_DIM, A_NORMAL },
+		{ PAINT_DATA, { BOTH(CYAN), HUE(30, CYAN), HUE(74, CYAN) }, A_NORMAL, A_NORMAL },
+		{ PAINT_PINNED, { BOTH(RED), HUE(160, RED), HUE(202, YELLOW) }, A_BOLD, A_NORMAL },
+		{ PAINT_CACHED, { BOTH(BLUE), HUE(20, BLUE), HUE(32, BLUE) }, A_NORMAL, A_NORMAL },
+		{ PAINT_ISOLATING, { BOTH(YELLOW), HUE(130, BLACK), HUE(227, WHITE) },
+		  A_NORMAL, A_NORMAL },
+		{ PAINT_RESERVED, { BOTH(GREEN), HUE(28, GREEN), HUE(36, BLUE) },
+		  A_NORMAL, A_NORMAL },
+		{ PAINT_PERMANENT, { BOTH(MAGENTA), HUE(90, MAGENTA), HUE(175, MAGENTA) },
+		  A_NORMAL, A_NORMAL },
+		{ PAINT_UNUSABLE, { OWN, HUE(240, BLACK), OWN }, A_DIM, A_NORMAL },
+		{ PAINT_PLAIN, { OWN, HUE(16, BLACK), OWN }, A_NORMAL, A_NORMAL },
+		{ PAINT_DIM, { OWN, HUE(240, BLACK), OWN }, A_DIM, A_NORMAL },
+		{ PAINT_BOLD, { OWN, HUE(16, BLACK), OWN }, A_BOLD, A_BOLD },
+		{ PAINT_BAR, { OWN, HUE(16, BLACK), OWN }, A_REVERSE, A_REVERSE },
+		{ PAINT_TAB, { OWN, HUE(16, BLACK), OWN },
+		  A_BOLD | A_UNDERLINE, A_BOLD | A_UNDERLINE },
+		{ PAINT_GOOD, { BOTH(GREEN), HUE(28, GREEN), HUE(36, BLUE) },
+		  A_NORMAL, A_NORMAL },
+		{ PAINT_BAD, { BOTH(RED), HUE(160, RED), HUE(202, YELLOW) }, A_BOLD, A_BOLD },
+		{ PAINT_WARN, { BOTH(YELLOW), HUE(130, BLACK), HUE(214, WHITE) },
+		  A_NORMAL, A_BOLD },
 	};
+	bool many = COLORS >= 256;
+	/* Light is light on any terminal; else the background is the terminal's. */
+	short back = theme != THEME_LIGHT ? -1 : many ? 231 : COLOR_WHITE;
 
-	scr.color = color && has_colors() && start_color() == OK;
-	if (scr.color && use_default_colors() != OK)
-		scr.color = false;
+	scr.color = theme != THEME_NONE && scr.has_colors;
 	for (size_t i = 0; i < ARRAY_LEN(paints); i++) {
 		attr_t a = scr.color ? paints[i].with_color : paints[i].without;
 
-		if (scr.color && paints[i].fg >= 0) {
-			short pair = (short)(paints[i].fg + 1);
+		/* What is dim by its colour needs not be dimmed once more. */
+		if (scr.color && theme == THEME_LIGHT)
+			a &= ~A_DIM;
+		if (scr.color) {
+			const struct hue *hue = &paints[i].hue[theme];
+			short fg = many ? hue->many : hue->few, pair = (short)(i + 1);
 
-			init_pair(pair, paints[i].fg, -1);
-			a |= (attr_t)COLOR_PAIR(pair);
+			if (fg >= 0 || back >= 0) {
+				init_pair(pair, fg, back);
+				a |= (attr_t)COLOR_PAIR(pair);
+			}
 		}
 		scr.attr[paints[i].paint] = a;
 	}
+	bkgdset(scr.attr[PAINT_PLAIN] | ' ');
 }
 
-int screen_open(bool color, char *why, size_t size)
+int screen_open(enum theme theme, char *why, size_t size)
 {
 	const char *term = getenv("TERM");
 	int err;
@@ -240,7 +266,8 @@ int screen_open(bool color, char *why, size_t size)
 	nodelay(stdscr, TRUE);
 	set_escdelay(50);
 	curs_set(0);
-	set_paints(color);
+	scr.has_colors = has_colors() && start_color() == OK && use_default_colors() == OK;
+	screen_theme(theme);
 	return 0;
 }
 
@@ -336,7 +363,7 @@ static int put(int y, int x, int w, int paint, const char *text, size_t len)
 		mvaddnwstr(y, x + used, &wc, 1);
 		used += cells;
 	}
-	attrset(A_NORMAL);
+	attrset(scr.attr[PAINT_PLAIN]);
 	return used;
 }
 
@@ -366,7 +393,7 @@ void screen_fill(int y, int x, int w, int paint)
 	attrset(attr_of(paint));
 	for (int i = 0; i < w && x + i < cols; i++)
 		mvaddch(y, x + i, ' ');
-	attrset(A_NORMAL);
+	attrset(scr.attr[PAINT_PLAIN]);
 }
 
 void screen_rule(int y, int x, int w, const char *title)

@@ -40,12 +40,18 @@ enum paint {
 	PAINT_STRONG = 0x400,
 };
 
+/* Colours: for dark and light backgrounds, for people who cannot tell red from green, none. */
+enum theme { THEME_DARK, THEME_LIGHT, THEME_COLOUR_BLIND, THEME_NONE, NR_THEMES };
+extern const char *const theme_names[NR_THEMES];
+
 /*
  * Take over the terminal. 0, or -1 with the reason in why (size bytes) and the terminal
  * as it was. From then on it is given back however the program ends, and what is
  * written to stderr is kept until then.
  */
-int screen_open(bool color, char *why, size_t size);
+int screen_open(enum theme theme, char *why, size_t size);
+/* From now on these colours, if the terminal has any. */
+void screen_theme(enum theme theme);
 /* Give it back; what was written to stderr comes out now. May be called again. */
 void screen_close(void);
 

@@ -4,6 +4,7 @@
 #define TAGSCOPE_UI_H
 
 #include "lesson/facts.h"
+#include "ui/screen.h"
 #include "ui/session.h"
 
 struct replay;
@@ -29,6 +30,13 @@ struct ui_options {
 	unsigned int interval_ms;	/* between two readings of the state */
 	bool color;
 };
+
+/* How it looks: options and keys set it, and it stays for what comes next. */
+struct ui_look {
+	bool big;			/* for a projector: large cells, far apart */
+	enum theme theme;
+};
+extern struct ui_look ui_look;
 
 /*
  * Take over the terminal until the user leaves. Returns an exit status: that of all

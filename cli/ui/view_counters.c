@@ -48,7 +48,7 @@ static void counters_draw(struct ui *ui, struct rect r)
 	int rows = r.h - 2;
 
 	screen_printf(r.y, r.x, r.w, PAINT_BOLD,
-		      "%-*s%*s%*s history, a column each %.2g s (rising: by how much)",
+		      "%-*s%*s%*s history, a column each %.2g s (rises)",
 		      NAME_COLS, "counter", VALUE_COLS, "now", RATE_COLS, "rate",
 		      ui->interval_ms / 1000.0);
 	list_fit(l, (int64_t)state_counters_of(s), rows);

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ui/ui.h"
 #include "ui/view.h"
 
 #define LABEL 9			/* "12345678 " */
+#define BIG_COLS 3		/* columns from one large cell to the next */
 
 static const char *const state_names[NR_LETTERS] = {
 	"free", "data", "pinned", "cached", "isolating", "reserved", "permanent", "unusable",
@@ -61,6 +63,13 @@ static void place(struct ui *ui, int rows, int cols)
 	}
 }
 
+/* A cell, as wide as cells are. */
+static void put_cell(int y, int x, int paint, const char *glyph)
+{
+	for (int i = 0; i < (ui_look.big ? BIG_COLS - 1 : 1); i++)
+		screen_text(y, x + i, 1, paint, glyph);
+}
+
 static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *cell, int flags)
 {
 	int state = map_cell_state(cell), paint = PAINT_DIM;
@@ -71,7 +80,7 @@ static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *
 	if (cell->changed)
 		flags |= PAINT_CHANGED;
 	if (state < 0) {
-		screen_text(y, x, 1, PAINT_DIM | flags, screen_is_utf8() ? "·" : "?");
+		put_cell(y, x, PAINT_DIM | flags, screen_is_utf8() ? "·" : "?");
 		return;
 	}
 	paint = (int)PAINT_FREE + state;
@@ -89,7 +98,7 @@ static void draw_cell(const struct ui *ui, int y, int x, const struct map_cell *
 	} else {
 		glyph = screen_shade(all ? 4 : 1 + (int)(3 * cell->count[state] / cell->blocks));
 	}
-	screen_text(y, x, 1, paint | flags, glyph);
+	put_cell(y, x, paint | flags, glyph);
 }
 
 /* ---- Owners ----------------------------------------------------------------------------- */
@@ -103,6 +112,7 @@ static const struct {
 	{ OWNER_ATTACKER, PAINT_PINNED, "attacker" },
 	{ OWNER_VICTIM, PAINT_RESERVED, "victim" },
 	{ OWNER_SCENARIO, PAINT_ISOLATING, "scenario" },
+	{ OWNER_HELD, PAINT_BOLD, "held" },
 	{ OWNER_OTHERS, PAINT_DATA, "others" },
 	{ OWNER_CACHE, PAINT_CACHED, "cache" },
 	{ 't', PAINT_PERMANENT, "tags" },
@@ -147,20 +157,21 @@ static void draw_owner(const struct ui *ui, int y, int x, uint64_t first, int fl
 
 	owner_count(&ui->model, first, ui->cell, &c);
 	if (!c.shown) {
-		screen_text(y, x, 1, PAINT_DIM | flags, screen_is_utf8() ? "·" : "?");
+		put_cell(y, x, PAINT_DIM | flags, screen_is_utf8() ? "·" : "?");
 		return;
 	}
 	letter[0] = c.shown;
 	n = counted(&c, c.shown);
 	if (isupper((unsigned char)c.shown))
 		flags |= PAINT_STRONG;
-	screen_text(y, x, 1, owner_paint(c.shown) | flags,
-		    ui->letters || isupper((unsigned char)c.shown) || c.shown == '.' ? letter :
-		    screen_shade(n == c.blocks ? 4 : 1 + (int)(3 * n / c.blocks)));
+	put_cell(y, x, owner_paint(c.shown) | flags,
+		 ui->letters || isupper((unsigned char)c.shown) || c.shown == '.' ? letter :
+		 screen_shade(n == c.blocks ? 4 : 1 + (int)(3 * n / c.blocks)));
 }
 
 static void draw_owner_legend(const struct ui *ui, int y, int x, int w)
 {
+	const char *gap = w < 86 ? " " : "  ";
 	int end = x + w;
 
 	for (size_t i = 0; i < NR_OWNERS && x < end; i++) {
@@ -168,7 +179,7 @@ static void draw_owner_legend(const struct ui *ui, int y, int x, int w)
 
 		x += screen_text(y, x, end - x, owners[i].paint,
 				 ui->letters || *letter == '.' ? letter : screen_shade(4));
-		x += screen_printf(y, x, end - x, PAINT_PLAIN, " %s  ", owners[i].name);
+		x += screen_printf(y, x, end - x, PAINT_PLAIN, " %s%s", owners[i].name, gap);
 	}
 	x += screen_text(y, x, end - x, PAINT_PLAIN | PAINT_STRONG, "A");
 	screen_text(y, x, end - x, PAINT_PLAIN, ": needed");
@@ -261,6 +272,52 @@ static void draw_zoom(struct ui *ui, int y, int x, int w)
 	screen_rule(y, x, w, text);
 }
 
+/* ---- Time --------------------------------------------------------------------------------- */
+
+/* What the strip of time shows, the first first if there is room for one only. */
+static const struct {
+	const char *counter, *name;
+	int paint;
+} strips[] = {
+	{ "blocks_reserved", "tags", PAINT_RESERVED },
+	{ "foa_replayed", "replays", PAINT_WARN },
+	{ "foa_sigbus", "SIGBUS", PAINT_BAD },
+};
+
+static int strip_rows(int high)
+{
+	return high >= 24 ? (int)(sizeof(strips) / sizeof(strips[0])) : high >= 15 ? 1 : 0;
+}
+
+/*
+ * A column for each refresh, the last one is now; of a replay all of the recording, with the
+ * place where it is.
+ */
+static void draw_strip(const struct ui *ui, struct rect r)
+{
+	int w = r.w - LABEL < HISTORY ? r.w - LABEL : HISTORY, here = -1, n;
+	uint64_t v[HISTORY];
+
+	for (int i = 0; i < r.h; i++) {
+		ssize_t counter = state_counter_find(&ui->model.now, strips[i].counter);
+		int x = r.x + LABEL;
+
+		screen_printf(r.y + i, r.x, LABEL, PAINT_DIM, "%*.*s", LABEL - 1, LABEL - 1,
+			      strips[i].name);
+		if (counter < 0)
+			continue;
+		n = ui->replay ? replay_history(ui->replay, strips[i].counter,
+						model_is_gauge(&ui->model, (size_t)counter), v, w,
+						&here) :
+				 (int)model_history(&ui->model, (size_t)counter, v, (size_t)w);
+		x += ui->replay ? 0 : w - n;
+		screen_sparkline(r.y + i, x, strips[i].paint, v, n, 0);
+		if (here >= 0)
+			screen_text(r.y + i, x + here, 1, PAINT_PLAIN | PAINT_CURSOR,
+				    v[here] ? screen_spark(4) : "|");
+	}
+}
+
 static void draw_nothing(struct ui *ui, struct rect r)
 {
 	const struct model *m = &ui->model;
@@ -280,8 +337,10 @@ static void draw_nothing(struct ui *ui, struct rect r)
 
 static void map_draw(struct ui *ui, struct rect r)
 {
-	int detail = r.h >= 26 ? 6 : r.h >= 14 ? 4 : 3, rows = r.h - 3 - detail;
-	int cols = (r.w - LABEL) / 16 * 16, y = r.y;
+	int detail = r.h >= 26 ? 6 : r.h >= 14 ? 4 : 3, strip = strip_rows(r.h);
+	int high = r.h - 3 - detail - strip, y = r.y;
+	int rows = ui_look.big ? (high + 1) / 2 : high;
+	int cols = ui_look.big ? (r.w - LABEL) / BIG_COLS / 8 * 8 : (r.w - LABEL) / 16 * 16;
 	struct map_cell cell;
 
 	if (!ui->model.ok || !ui->model.now.blocks) {
@@ -302,23 +361,28 @@ static void map_draw(struct ui *ui, struct rect r)
 		draw_owner_legend(ui, y++, r.x, r.w);
 	else
 		draw_legend(ui, y++, r.x, r.w);
-	for (int i = 0; i < rows; i++, y++) {
+	for (int i = 0; i < rows; i++) {
 		uint64_t at = ui->first + ui->cell * (uint64_t)(i * cols);
+		int row = y + (ui_look.big ? 2 * i : i);
 
 		if (at >= ui->model.now.blocks)
 			continue;
-		screen_printf(y, r.x, LABEL, PAINT_DIM, "%8" PRIu64, at);
+		screen_printf(row, r.x, LABEL, PAINT_DIM, "%8" PRIu64, at);
 		for (int k = 0; k < cols && at < ui->model.now.blocks; k++, at += ui->cell) {
 			bool here = (uint64_t)ui->cursor / ui->cell == at / ui->cell;
+			int x = r.x + LABEL + (ui_look.big ? BIG_COLS * k : k);
 
 			if (ui->owners) {
-				draw_owner(ui, y, r.x + LABEL + k, at, here ? PAINT_CURSOR : 0);
+				draw_owner(ui, row, x, at, here ? PAINT_CURSOR : 0);
 				continue;
 			}
 			map_cell(&ui->model.map, at, ui->cell, &cell);
-			draw_cell(ui, y, r.x + LABEL + k, &cell, here ? PAINT_CURSOR : 0);
+			draw_cell(ui, row, x, &cell, here ? PAINT_CURSOR : 0);
 		}
 	}
+	y += high;
+	draw_strip(ui, (struct rect){ y, r.x, strip, r.w });
+	y += strip;
 	draw_zoom(ui, y++, r.x, r.w);
 	r.h -= y - r.y;
 	r.y = y;

@@ -34,7 +34,7 @@ static void show_state(struct state *st)
 	if (state_read_summary(st, &s))
 		return;
 	state_read_blocks(st, 1, MAX_BLOCKS, b, &got);
-	if (!state_read_owners(st, owner, MAX_BLOCKS))
+	if (!state_read_owners(st, NULL, owner, MAX_BLOCKS))
 		for (size_t i = 0; i < got; i++)
 			owner_text(owner_shown(b[i].letter, owner[i]));
 	state_read_regions(st, &r, &n);
