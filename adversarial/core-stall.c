@@ -122,4 +122,4 @@ ADVERSARY(core_stall,
 		"the kernel also has one to the page that it dumps just now. It is a page of the page cache for "
 		"each process that dumps core.",
 	  .params = ATTACK_PARAMS("48", 16, STALL_DIRECTORIES),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);

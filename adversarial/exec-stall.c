@@ -13,6 +13,7 @@
 #include "attack/stall_fs.h"
 
 #define MAX_EXECS 8
+#define EXECS_AT_ONCE 2
 #define ARGUMENTS 40			/* 4.7 MiB for each execve(); 6 MiB is the most */
 #define ARGUMENT_SIZE (120 << 10)	/* a single one may have 128 KiB */
 #define STACK_LIMIT ((rlim_t)64 << 20)
@@ -48,9 +49,9 @@ static void raise_stack_limit(struct run *r)
 static void place(struct run *r, struct attacker *a)
 {
 	char *text = calloc(1, ARGUMENT_SIZE);
+	uint64_t before = tag_storage_free(r);
+	unsigned int n = 0, last;
 	struct fill f;
-	uint64_t before;
-	size_t held = 0;
 
 	if (!text)
 		bail(r, "out of memory");
@@ -61,16 +62,21 @@ static void place(struct run *r, struct attacker *a)
 		stall_fs_path(i, paths[i]);
 	raise_stack_limit(r);
 	stall_fs_mount(r);
-	f = fill_memory(r);
-	before = tag_storage_free(r);
-	for (unsigned int i = 0; i < MAX_EXECS && tag_storage_free(r) + a->want > before &&
-	     room_pages(r); i++) {
-		stall_fs_start(r, exec_file, paths[i]);
-		held += (size_t)ARGUMENTS * ARGUMENT_SIZE / page_size();
-		fill_more(r, &f);
-	}
-	fill_free(r, &f);
-	note(r, "has %zu pages of arguments, in %u calls of execve", held, stall_fs_requests());
+	/*
+	 * How many of the pages lie in tag storage cannot be told before memory is free again:
+	 * those that fill it lie there, too.
+	 */
+	do {
+		last = n;
+		f = fill_memory(r);
+		while (n < MAX_EXECS && n - last < EXECS_AT_ONCE && room_pages(r)) {
+			stall_fs_start(r, exec_file, paths[n++]);
+			fill_more(r, &f);
+		}
+		fill_free(r, &f);
+	} while (n != last && n < MAX_EXECS && tag_storage_free(r) + a->want > before);
+	note(r, "has %zu pages of arguments, in %u calls of execve",
+	     (size_t)n * ARGUMENTS * ARGUMENT_SIZE / page_size(), stall_fs_requests());
 }
 
 /* All that can be told: nobody else has much there, once memory is not full any more. */
@@ -118,4 +124,4 @@ ADVERSARY(exec_stall,
 		"ever be read. The pages have no more references than others, so a look at reference counts "
 		"does not show that they cannot be moved; only the attempt does.",
 	  .params = ATTACK_PARAMS("1024", 256, 4000),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);

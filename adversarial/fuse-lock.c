@@ -188,7 +188,7 @@ ADVERSARY(fuse_lock,
 		"A task that needs the tag storage where such a page lies, and waits for the lock, waits in a way "
 		"that cannot be killed. So the kernel must only ever try the lock, and then use other pages.",
 	  .params = ATTACK_PARAMS("1536", 256, 65536),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);
 
 static const struct technique fuse_partial = {
 	.role = {
@@ -210,7 +210,7 @@ ADVERSARY(fuse_partial,
 		"locked until the server has the part, which takes as long as it likes. It is one page for each "
 		"task that writes.",
 	  .params = ATTACK_PARAMS("96", 16, MAX_PARTS),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);
 
 static const struct technique fuse_store = {
 	.role = {
@@ -233,4 +233,4 @@ ADVERSARY(fuse_store,
 		"that may be a mapping of a file in another FUSE file system, which is never read in. The page "
 		"of that file is locked, too. It is two pages for each task that stores.",
 	  .params = ATTACK_PARAMS("96", 16, MAX_STORES),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);

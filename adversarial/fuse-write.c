@@ -83,4 +83,4 @@ ADVERSARY(fuse_write,
 		"as under write-back, and so look as if they could be moved. A server of an ordinary user need "
 		"not ever answer.",
 	  .params = ATTACK_PARAMS("1024", 256, 6000),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);

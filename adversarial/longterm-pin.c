@@ -196,7 +196,7 @@ ADVERSARY(io_uring_pin,
 		"memory that somebody may need back: pages in tag storage are moved first. So this attack is "
 		"expected to fail with all switches of tag storage on, and also with all of them off.",
 	  .params = ATTACK_PARAMS("1536", 256, MAX_PAGES),
-	  .needs = NEED_POLICY_CMA | NEED_IO_URING);
+	  .needs = NEED_TAG_STORAGE | NEED_IO_URING);
 
 static const struct technique buf_ring_pin = {
 	.role = {
@@ -219,7 +219,7 @@ ADVERSARY(buf_ring_pin,
 		"pins for as long as it is registered: up to 128 pages each, and there may be many. RLIMIT_MEMLOCK "
 		"does not count them. The pin is made with FOLL_LONGTERM.",
 	  .params = ATTACK_PARAMS("1024", 256, MAX_PAGES),
-	  .needs = NEED_POLICY_CMA | NEED_IO_URING);
+	  .needs = NEED_TAG_STORAGE | NEED_IO_URING);
 
 static const struct technique xdp_pin = {
 	.role = {
@@ -242,7 +242,7 @@ ADVERSARY(xdp_pin,
 		"takes CAP_NET_RAW, which an ordinary user has in a network namespace of its own. The pin is made "
 		"with FOLL_LONGTERM.",
 	  .params = ATTACK_PARAMS("1024", 256, MAX_PAGES),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique udmabuf_pin = {
 	.role = {
@@ -266,4 +266,4 @@ ADVERSARY(udmabuf_pin,
 		"Systems give it to who works at the machine; so does this scenario. The pages are moved out of "
 		"CMA first.",
 	  .params = ATTACK_PARAMS("1024", 256, MAX_PAGES),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);

@@ -274,7 +274,7 @@ ADVERSARY(sendfile_stall,
 		"of the same ordinary user, and need not ever read. As with splice() no get_user_pages() is "
 		"involved.",
 	  .params = ATTACK_PARAMS("1024", 256, 2500),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique unix_stall = {
 	.role = {
@@ -296,7 +296,7 @@ ADVERSARY(unix_stall,
 		"A local socket takes pages of the page cache as they are, too. One takes few, but a user may have "
 		"many of them.",
 	  .params = ATTACK_PARAMS("1024", 256, 2500),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique zerocopy_stall = {
 	.role = {
@@ -320,7 +320,7 @@ ADVERSARY(zerocopy_stall,
 		"the peer has acknowledged it. What the peer's window takes is copied over the loopback device; the "
 		"rest waits for ever. RLIMIT_MEMLOCK limits how much a user may have pinned like that.",
 	  .params = ATTACK_PARAMS("768", 256, 1000),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique vsock_stall = {
 	.role = {
@@ -343,7 +343,7 @@ ADVERSARY(vsock_stall,
 		"sent with MSG_ZEROCOPY goes to the peer's queue as it is, without a copy, so that every page "
 		"stays pinned until the peer reads it. One connection takes 64 pages; a user may have many.",
 	  .params = ATTACK_PARAMS("768", 256, 900),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique send_zc_stall = {
 	.role = {
@@ -366,4 +366,4 @@ ADVERSARY(send_zc_stall,
 		"The same as zerocopy-stall by way of io_uring: a buffer that is not registered is pinned for as "
 		"long as what it holds waits to be sent.",
 	  .params = ATTACK_PARAMS("768", 256, 1000),
-	  .needs = NEED_POLICY_CMA | NEED_IO_URING);
+	  .needs = NEED_TAG_STORAGE | NEED_IO_URING);

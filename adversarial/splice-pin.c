@@ -98,7 +98,7 @@ ADVERSARY(splice_pin,
 		"move_before_pin is about, so an ordinary user can hold tag storage like that on any kernel of "
 		"this series. It is up to the other mitigations that nobody else suffers from it.",
 	  .params = ATTACK_PARAMS("1024", 256, 2500),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique tee_pin = {
 	.role = {
@@ -121,7 +121,7 @@ ADVERSARY(tee_pin,
 		"tee() gives a second pipe what is in a first one, again without a copy; the first may be closed "
 		"then. Who holds a page like that has never touched the file it comes from.",
 	  .params = ATTACK_PARAMS("1024", 256, 2500),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique splice_file = {
 	.role = {
@@ -144,4 +144,4 @@ ADVERSARY(splice_file,
 		"The file belongs to root and may only be read: for splice() that is enough. So nobody needs memory "
 		"of his own to hold some, and what is held may be a page that many use.",
 	  .params = ATTACK_PARAMS("1024", 256, 2500),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);

@@ -207,7 +207,7 @@ ADVERSARY(direct_io_stall,
 		"with a FUSE file system of its own. The process that reads cannot even be killed before the "
 		"server answers.",
 	  .params = ATTACK_PARAMS("1024", 256, 4000),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);
 
 static const struct technique process_vm_stall = {
 	.role = {
@@ -245,7 +245,7 @@ ADVERSARY(process_vm_stall,
 		"does not answer, the page fault of the copy does not end, and the pages stay pinned. It is a "
 		"short-term pin (FOLL_PIN without FOLL_LONGTERM), which can last as long as the attacker wants.",
 	  .params = ATTACK_PARAMS("1024", 256, 4000),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);
 
 static const struct technique libaio_stall = {
 	.role = {
@@ -268,7 +268,7 @@ ADVERSARY(libaio_stall,
 		"io_submit() starts direct I/O and returns; the pages stay pinned until it is complete. No task "
 		"waits anywhere, so there is none that one could find, or kill.",
 	  .params = ATTACK_PARAMS("1024", 256, 4000),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE);
 
 static const struct technique uring_stall = {
 	.role = {
@@ -292,4 +292,4 @@ ADVERSARY(uring_stall,
 		"A buffer that is not registered is pinned for one read only, and so not with FOLL_LONGTERM. When "
 		"the read does not end, that lasts as long as a registered one.",
 	  .params = ATTACK_PARAMS("1024", 256, 4000),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE | NEED_IO_URING);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE | NEED_IO_URING);

@@ -52,4 +52,4 @@ ADVERSARY(swap_storm,
 		"and under write-back with a disk; none of that lasts, but it is often enough the wrong moment. It "
 		"costs others attempts; nobody may fail for it with the mitigations on.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA | NEED_SWAP);
+	  .needs = NEED_TAG_STORAGE | NEED_SWAP);

@@ -91,4 +91,4 @@ ADVERSARY(uffd_copy_stall,
 		"the source of the copy is read in it belongs to nobody: nothing maps it, and no list has it. A "
 		"source in a file system of the same user need not ever come. It is one page for each thread.",
 	  .params = ATTACK_PARAMS("96", 16, MAX_COPIES),
-	  .needs = NEED_POLICY_CMA | NEED_FUSE | NEED_UFFD);
+	  .needs = NEED_TAG_STORAGE | NEED_FUSE | NEED_UFFD);

@@ -283,7 +283,7 @@ ADVERSARY(vmsplice_pin,
 		"shares with the victim and pins too; then the victim gets SIGBUS after fault_wait_ms, and can "
 		"go on when the attacker releases one of the two.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 #define VMSPLICE_SYSCALLS ATTACK_SYSCALLS, PIPES_SYSCALLS, "vmsplice"
 
@@ -309,7 +309,7 @@ ADVERSARY(vmsplice_gift,
 		"so it stays in the pipe like any other, and like any other it has to be moved out of tag storage "
 		"before.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique vmsplice_fork = {
 	.role = {
@@ -334,7 +334,7 @@ ADVERSARY(vmsplice_fork,
 		"it then. It does hold tag storage, on any kernel of this series; the other mitigations see to it "
 		"that nobody else suffers.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique vmsplice_huge = {
 	.role = {
@@ -357,7 +357,7 @@ ADVERSARY(vmsplice_huge,
 		"hundred bytes would hold all of it. But tag storage is never given out as large pages, whatever the "
 		"switches.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique vmsplice_orphan = {
 	.role = {
@@ -380,7 +380,7 @@ ADVERSARY(vmsplice_orphan,
 		"that sent them may be gone: nobody finds who holds the pages, and to kill a task that looks "
 		"suspicious does not help. The kernel need not find it, if it moves pages before they are pinned.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique pin_storm = {
 	.role = {
@@ -407,7 +407,7 @@ ADVERSARY(pin_storm,
 		"moment. That costs others attempts, and processor time; nobody may fail for it with the "
 		"mitigations on, nor wait long.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique vmsplice_crowd = {
 	.role = {
@@ -431,7 +431,7 @@ ADVERSARY(vmsplice_crowd,
 		"What a user may have of pipes and of open files is limited, but there may be many who do the same. "
 		"Each holds its part.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);
 
 static const struct technique vmsplice_cgroup = {
 	.role = {
@@ -456,4 +456,4 @@ ADVERSARY(vmsplice_cgroup,
 		"out of tag storage have to be charged to it, not to who wants the tag storage, and nothing may "
 		"stay charged when it is gone.",
 	  .params = ATTACK_PARAMS("1024", 256, 8192),
-	  .needs = NEED_POLICY_CMA);
+	  .needs = NEED_TAG_STORAGE);

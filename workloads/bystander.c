@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "scenario/failures.h"
@@ -171,6 +173,98 @@ static void mapping_of_others(struct run *r, const struct file *f)
 	expect_role_done(r, c, 10000);
 }
 
+struct served {
+	char *map;
+	char **file;		/* by block of tag storage: a page of the file that lies there */
+	char *data, *page;	/* one whose tags the other, of the file, keeps from being stored */
+};
+
+static void look_served(struct run *r, size_t i, const struct page_location *where, void *arg)
+{
+	int64_t block = where->present ? pfn_block(r, where->pfn) : -1;
+	struct served *s = arg;
+
+	if (s->data || block < 0 || !s->file[block])
+		return;
+	s->data = s->map + i * page_size();
+	s->page = s->file[block];
+}
+
+static void find_served(struct run *r, const struct file *f, struct served *s, size_t len)
+{
+	s->file = calloc(summary_now(r).blocks, sizeof(*s->file));
+	if (!s->file)
+		bail(r, "out of memory");
+	for (size_t i = 0; i < f->n; i++) {
+		char *p = f->map + i * page_size();
+		struct state_page page = page_now(r, 0, p);
+
+		if (page.in_tag_storage)
+			s->file[page.own_block] = p;
+	}
+	page_locations_each(r, 0, s->map, len / page_size(), look_served, s);
+	free(s->file);
+	require(r, s->data, "some page's tags belong where the file is");
+}
+
+/* Does not return: holds the page and needs storage for its tags. */
+static void need_storage(char *data)
+{
+	struct iovec v = { data, 1 };
+	int fds[2];
+
+	signal(SIGBUS, SIG_DFL);
+	if (pipe2(fds, O_CLOEXEC) || vmsplice(fds[1], &v, 1, 0) != 1 ||
+	    mprotect(data, page_size(), RW | PROT_MTE))
+		_exit(1);
+	*(volatile char *)data;
+	_exit(0);
+}
+
+static void storage_wanted(struct run *r, const struct file *f)
+{
+	size_t len = 256 * MIB;
+	struct served s = { 0 };
+	struct rusage before, after;
+	int fds[2], status = 0;
+	uint64_t start;
+	loff_t off;
+	pid_t pid;
+
+	step(r,
+	     "Somebody holds a page of the file, and a page of his own whose tags belong where the former is. He accesses it as tagged, and waits for storage in vain.");
+	s.map = mmap(NULL, len, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (s.map == MAP_FAILED || madvise(s.map, len, MADV_NOHUGEPAGE) ||
+	    madvise(s.map, len, MADV_POPULATE_WRITE))
+		bail_errno(r, "memory");
+	find_served(r, f, &s, len);
+	off = s.page - f->map;
+	if (pipe2(fds, O_CLOEXEC) || splice(f->fd, &off, fds[1], NULL, 1, 0) != 1)
+		bail_errno(r, "splice");
+	*(volatile char *)s.page;
+	start = moves(r);
+	if (getrusage(RUSAGE_THREAD, &before))
+		bail_errno(r, "getrusage");
+	pid = fork();
+	if (pid < 0)
+		bail_errno(r, "fork");
+	if (!pid)
+		need_storage(s.data);
+	while (!waitpid(pid, &status, WNOHANG))
+		*(volatile char *)s.page;
+	if (getrusage(RUSAGE_THREAD, &after))
+		bail_errno(r, "getrusage");
+	expect(r, WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
+	       "storage wanted: who holds both gets SIGBUS");
+	expect_range(r, moves(r) - start, 0, NOISE,
+		     "storage wanted: nobody tries to move a page that somebody holds");
+	expect_range(r, (uint64_t)(after.ru_minflt - before.ru_minflt), 0, NOISE,
+		     "storage wanted: the mappings of others are not torn down");
+	close(fds[0]);
+	close(fds[1]);
+	munmap(s.map, len);
+}
+
 static void futexes(struct run *r, const struct file *f)
 {
 	loff_t off = f->off;
@@ -307,6 +401,7 @@ static void bystander(struct run *r)
 	struct file f = file_new(r);
 
 	mapping_of_others(r, &f);
+	storage_wanted(r, &f);
 	futexes(r, &f);
 	file_free(&f);
 	pins_of_waiting_pages(r, 8);

@@ -9,14 +9,18 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
 #include "scenario/area.h"
 #include "scenario/disk.h"
 #include "scenario/memory.h"
+#include "scenario/needs.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
+#include "scenario/swap.h"
 #include "scenario/thread.h"
+#include "vmm/content.h"
 
 static size_t blocks_cached(struct run *r)
 {
@@ -353,19 +357,86 @@ static size_t differ(struct run *r, struct disk_file *f)
  * f and its donor exchange blocks, as many as ext4 likes, and f's data is copied to those it
  * gets. What the donor's hold then is ext4's affair, too.
  */
-static void blocks_exchanged(struct run *r, struct disk_file *f, struct disk_file *donor)
+static void exchange(struct run *r, struct disk_file *f, struct disk_file *donor)
 {
-	struct move_extent move = { .donor_fd = (uint32_t)donor->fd, .len = f->n };
+	struct move_extent move = { .donor_fd = (uint32_t)donor->fd };
+	struct stat st;
 
+	if (fstat(f->fd, &st))
+		bail_errno(r, "fstat of %s", f->path);
+	move.len = f->n * page_size() / (size_t)st.st_blksize;
 	if (ioctl(f->fd, EXT4_IOC_MOVE_EXT, &move))
 		bail_errno(r, "EXT4_IOC_MOVE_EXT");
-	if (move.moved_len != f->n)
-		bail(r, "%" PRIu64 " of %zu blocks were exchanged", move.moved_len, f->n);
+	if (move.moved_len != move.len)
+		bail(r, "%" PRIu64 " of %" PRIu64 " blocks were exchanged", move.moved_len,
+		     move.len);
+}
+
+static void blocks_exchanged(struct run *r, struct disk_file *f, struct disk_file *donor)
+{
+	exchange(r, f, donor);
 	expect_content(r, f, "blocks exchanged");
 	expect_eq_u64(r, differ(r, donor), 0,
 		      "blocks exchanged: what is read of the other file is what is on the disk");
 	expect_range(r, disk_file_wrong(r, donor, true), 1, donor->n,
 		     "blocks exchanged: the other file has lost data of its own");
+}
+
+/* ext4 leaves the donor's folios as they were: clean, and not what is in its blocks now. */
+static void exchanged_while_cached(struct run *r, size_t n)
+{
+	struct disk_file *f = disk_file_new(r, "third", n), *donor = disk_file_new(r, "fourth", n);
+
+	/* That reads all of it. */
+	if (differ(r, donor))
+		bail(r, "a new file is another in the page cache than on the disk");
+	exchange(r, f, donor);
+	disk_file_store(r, donor, "after its blocks were exchanged");
+	expect_eq_u64(r, differ(r, donor), 0,
+		      "exchanged while the other was cached: what is read is what is on the disk");
+	expect_content(r, f, "exchanged while the other was cached");
+	disk_file_free(r, f);
+	disk_file_free(r, donor);
+}
+
+/* The first page of what is used for swap, of n pages: as mkswap writes it. */
+static void write_swap_header(struct run *r, struct disk_file *f)
+{
+	uint32_t info[] = { 1, (uint32_t)f->n - 1 };	/* the version, and the last page */
+
+	memset(f->page, 0, page_size());
+	memcpy(f->page + 1024, info, sizeof(info));
+	memcpy(f->page + page_size() - 10, "SWAPSPACE2", 10);
+	if (pwrite(f->fd, f->page, page_size(), 0) != (ssize_t)page_size() || fsync(f->fd))
+		bail_errno(r, "the header of %s", f->path);
+}
+
+static void used_for_swap(struct run *r, size_t n)
+{
+	struct disk_file *f = disk_file_new(r, "swapfile", n);
+	struct area a = area_map(r, n / 4, false);
+
+	step(r,
+	     "A file is used for swap for a while: its blocks are written to, and the page cache does not see it.");
+	write_swap_header(r, f);
+	fill(r, f, "to be used for swap");
+	/* Not as a setting: that would have the disk mounted for everybody. */
+	if (swapon(f->path, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK))
+		bail_errno(r, "swapon of %s", f->path);
+	/* All of it is read, and reclaimed, once more. */
+	disk_file_store(r, f, "used for swap");
+	area_write_data(r, &a);
+	/* swap_out() would drop all copies. */
+	if (madvise(a.base, area_len(&a), MADV_PAGEOUT))
+		bail_errno(r, "MADV_PAGEOUT");
+	if (swapoff(f->path))
+		bail_errno(r, "swapoff of %s", f->path);
+	expect_intact(r, area_check_data(&a), "used for swap: what was swapped out comes back");
+	expect_range(r, disk_file_wrong(r, f, true), a.n / 2, n,
+		     "used for swap: its blocks have been written to");
+	expect_eq_u64(r, differ(r, f), 0, "used for swap: what is read is what is on the disk");
+	area_unmap(r, &a);
+	disk_file_free(r, f);
 }
 
 /* Data in the journal may be newer than what is on the disk. */
@@ -417,6 +488,7 @@ static void special_changes(struct run *r, size_t n)
 	if (!strcmp(disk_fs(r), "ext4")) {
 		step(r, "Two files exchange their blocks.");
 		blocks_exchanged(r, f, other);
+		exchanged_while_cached(r, n);
 	} else {
 		step(r,
 		     "A file gets the blocks of another, shared until one of them is written to.");
@@ -491,57 +563,168 @@ static void gone(struct run *r, size_t n)
 
 /* ---- Tags take their storage back ------------------------------------------------- */
 
-/*
- * Areas are tagged until so many copies had to go, or no memory is left for another one.
- * The kernel puts copies where tags are least likely: perhaps in the last place of all.
- */
-#define MAX_AREAS 15
-#define ENOUGH 16
-/* Left to all others, in bytes. */
-#define LEAVE (48ULL << 20)
+/* Pages that get tags, and how long they may take to be swapped out. */
+#define TAGGED_PAGES 2048
+#define OUT_MS 60000
 
-/* Tag memory until copies had to go, and look at both. */
-static void recall(struct run *r, struct disk_file *f, bool by_mprotect)
+/* A way to need storage for tags. */
+struct way {
+	const char *name, *measure, *text;
+	bool tagged;		/* the memory is, to begin with */
+	/* NULL: it can be had everywhere; NULL: nothing comes before the copies. */
+	bool (*here)(char *why, size_t size);
+	void (*prepare)(struct run *r, struct area *a);
+	void (*get)(struct run *r, struct area *a);
+};
+
+static void protected_later(struct run *r, struct area *a)
 {
-	const char *how = by_mprotect ? "mprotect" : "new memory";
-	/* An area of this size needs a sixteenth of all blocks. */
-	uint64_t pages = summary_now(r).blocks * 2, recalled;
-	struct state_summary was, is;
-	struct area a[MAX_AREAS];
-	size_t n;
+	area_protect(r, a, true);
+	area_write_tags(r, a);
+}
 
-	fill(r, f, how);
-	was = summary_now(r);
-	recalled = vmstat_now(r, "cleancache_recall");
-	step(r, "A program %s, all over the machine.",
-	     by_mprotect ? "makes memory it has written to tagged with mprotect()" :
-			   "maps tagged memory and writes to it");
-	for (n = 0; n < MAX_AREAS && (!n || memory_now(r).free > LEAVE + pages * page_size());) {
-		struct area *new = &a[n++];
+static bool swap_here(char *why, size_t size)
+{
+	return have_swap(false, why, size);
+}
 
-		*new = area_map(r, pages, !by_mprotect);
-		if (by_mprotect) {
-			area_write_data(r, new);
-			area_protect(r, new, true);
-			area_write_tags(r, new);
-		} else {
-			area_write(r, new);
-		}
-		if (vmstat_now(r, "cleancache_recall") - recalled >= ENOUGH)
-			break;
+static void swapped_out(struct run *r, struct area *a)
+{
+	uint64_t start = summary_now(r).reserved_pages;
+
+	area_write(r, a);
+	require(r, swap_out(r, a->base, a->n, OUT_MS), "the program's memory is swapped out");
+	expect(r, reserved_pages_wait(r, start), "what is swapped out has no tag storage");
+}
+
+static void swapped_in(struct run *r, struct area *a)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		bad += probe_load(area_page(a, i)).signal != 0;
+	expect_eq_u64(r, bad, 0, "swap-in: each page comes back");
+}
+
+/* A guest has it, and writes data and tags to it. */
+static void given_to_guest(struct run *r, struct area *a)
+{
+	int kvm = vmm_device(r);
+	struct vmm *v = vmm_new(r, kvm, true);
+	struct content c = content_new(r);
+	size_t failed = 0;
+
+	a->data = rnd(r) | 1;
+	a->tags = rnd(r) | 1;
+	bail_if_error(r, vmm_memory(v, 0, VMM_MEMORY, a->base, area_len(a), false),
+		      "memory of the guest");
+	for (size_t i = 0; i < a->n; i += VMM_MAX_PAGES) {
+		size_t n = a->n - i < VMM_MAX_PAGES ? a->n - i : VMM_MAX_PAGES;
+		struct vmm_end end;
+
+		content_want_data(&c, i, n, a->data);
+		content_want_tags(&c, i, n, a->tags);
+		end = vmm_set(v, VMM_MEMORY + i * page_size(), n, c.tags, c.data);
+		failed += end.err || end.exception;
 	}
+	expect_eq_u64(r, failed, 0, "KVM: the guest gets its memory");
+	content_free(&c);
+	vmm_free(v);
+	close(kvm);
+	/* From here on the program looks itself. */
+	area_protect(r, a, true);
+}
+
+static const struct way ways[] = {
+	{
+		.name = "new memory", .measure = "recalled_new", .tagged = true,
+		.text = "A program maps tagged memory and writes to it.",
+		.get = area_write,
+	},
+	{
+		.name = "mprotect", .measure = "recalled_mprotect",
+		.text = "A program makes memory that it has written tagged with mprotect().",
+		.prepare = area_write_data, .get = protected_later,
+	},
+	{
+		.name = "swap-in", .measure = "recalled_swap_in", .tagged = true,
+		.text = "A program's tagged memory comes back from swap. The kernel finds new pages for it, and has to restore their tags with the page table locked.",
+		.here = swap_here, .prepare = swapped_out, .get = swapped_in,
+	},
+	{
+		.name = "KVM", .measure = "recalled_kvm",
+		.text = "A program has memory without tags, and gives it to a guest with MTE, which may tag all of it. KVM finds storage when it maps a page for the guest.",
+		.here = have_kvm, .prepare = area_write_data, .get = given_to_guest,
+	},
+};
+
+/* All of tag storage that is free holds copies, so that no tag can be set without a recall. */
+static struct disk_file *fill_all(struct run *r, const char *when)
+{
+	size_t n = disk_pages_for_copies(r);
+	struct disk_file *f;
+
+	if (!n)
+		return NULL;
+	f = disk_file_new(r, "all", n);
+	fill(r, f, when);
+	return f;
+}
+
+static void recall(struct run *r, const struct way *t)
+{
+	struct state_summary was, is;
+	struct disk_file *f;
+	uint64_t recalled, cached, empty, least;
+	char why[256];
+	struct area a;
+
+	if (t->here && !t->here(why, sizeof(why))) {
+		skip_result(r, why, "%s: copies were dropped for tags", t->name);
+		return;
+	}
+	a = area_map(r, TAGGED_PAGES, t->tagged);
+	if (t->prepare)
+		t->prepare(r, &a);
+	/* What had its tags there before is not filled at once. */
+	sleep_ms(REFILL_MS);
+	f = fill_all(r, t->name);
+	if (!f) {
+		skip_result(r, "the disk is too small to fill tag storage",
+			    "%s: copies were dropped for tags", t->name);
+		area_unmap(r, &a);
+		return;
+	}
+	was = summary_now(r);
+	cached = blocks_cached(r);
+	empty = was.blocks_available > cached ? was.blocks_available - cached : 0;
+	recalled = vmstat_now(r, "cleancache_recall");
+	step(r, "%s", t->text);
+	t->get(r, &a);
 	is = summary_now(r);
 	recalled = vmstat_now(r, "cleancache_recall") - recalled;
-	expect_range(r, recalled, 1, UINT64_MAX, "%s: copies were dropped for tags", how);
-	expect_eq_u64(r, is.reserve_busy - was.reserve_busy, 0, "%s: no reservation failed", how);
+	expect_content(r, f, t->name);
+	area_expect(r, &a, t->name);
+	expect_eq_u64(r, area_bad_storage(r, 0, &a), 0, "%s: the tags are in tag storage",
+		      t->name);
+	/*
+	 * So many blocks are needed even if all its pages lie side by side. Those that are the
+	 * most likely to be needed are filled last, and not if a folio has no room there.
+	 */
+	least = a.n / pages_per_block(r) / 2;
+	if (least)
+		expect_range(r, recalled, least > empty ? least - empty : 1, UINT64_MAX,
+			     "%s: copies were dropped for tags", t->name);
+	else
+		skip_result(r, "a block serves more pages than it tags",
+			    "%s: copies were dropped for tags", t->name);
+	expect_eq_u64(r, is.reserve_busy - was.reserve_busy, 0, "%s: no reservation failed",
+		      t->name);
 	expect_eq_u64(r, is.foa_set - was.foa_set, 0,
-		      "%s: no entry was made to fault on access", how);
-	area_expect(r, &a[0], how);
-	expect_content(r, f, how);
-	area_expect(r, &a[n - 1], how);
-	measure(r, by_mprotect ? "recalled_mprotect" : "recalled_new", "pages", (double)recalled);
-	while (n--)
-		area_unmap(r, &a[n]);
+		      "%s: no entry was made to fault on access", t->name);
+	measure(r, t->measure, "pages", (double)recalled);
+	disk_file_free(r, f);
+	area_unmap(r, &a);
 	drain_lru(r);
 	sleep_ms(REFILL_MS);
 }
@@ -555,12 +738,13 @@ static void cleancache(struct run *r)
 	f = disk_file_new(r, "file", n);
 	fill_and_hit(r, f);
 	large_folios(r, f);
-	recall(r, f, false);
-	recall(r, f, true);
 	disk_file_free(r, f);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		recall(r, &ways[i]);
 	changes(r, n / 8);
 	written_while_read(r, n / 8);
 	special_changes(r, n / 8);
+	used_for_swap(r, n / 4);
 	gone(r, n / 8);
 }
 
@@ -568,7 +752,7 @@ static const struct scenario cleancache_scenario = {
 	.name = "cleancache",
 	.kind = SCENARIO_WORKLOAD,
 	.summary = "tag storage holds copies of page cache, and gives them up for tags",
-	.explanation = "With policy cleancache tag storage that holds no tags keeps copies of clean page cache that was reclaimed. A file that is read again may come from there instead of from the disk. Nobody but the kernel can refer to such a copy, so it is dropped the moment its page is wanted for tags. The scenario fills tag storage with copies, reads them back, takes their pages for tags, and changes the file in all ways while only a copy is in memory: what is read must never be old. It runs on the file system of the disk, ext4 or xfs; xfs caches files in folios of several pages.",
+	.explanation = "With policy cleancache tag storage that holds no tags keeps copies of clean page cache that was reclaimed. A file that is read again may come from there instead of from the disk. Nobody but the kernel can refer to such a copy, so it is dropped the moment its page is wanted for tags. The scenario fills tag storage with copies, reads them back, takes their pages for tags (of new memory, by mprotect, by swap-in and for a guest of KVM), and changes the file in all ways while only a copy is in memory: what is read must never be old. It runs on the file system of the disk, ext4 or xfs; xfs caches files in folios of several pages.",
 	.groups = "cleancache",
 	.params = PARAMS(P_UINT("pages", "2048", 64, 65536, "size of the file")),
 	.needs = NEED_POLICY_CLEANCACHE | NEED_DISK,

@@ -12,7 +12,6 @@
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
-#define DRAIN_MS 5000
 #define WAIT_MS 60000
 #define MAX_CHILDREN 16
 /* So many that copies of them need blocks which nobody has reserved yet. */
@@ -646,7 +645,7 @@ static void cow_run(struct run *r)
 	forked_while_pending(r, n);
 	copied_from_file(r);
 	forked_while_pinned(r);
-	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");

@@ -21,19 +21,21 @@
 #include "scenario/thread.h"
 
 #define HOGS 6
-#define BLOCKS 1024		/* that the slow thread needs, one after the other */
+#define MAX_BLOCKS 1024		/* that the slow thread needs, one after the other */
+#define MEMORY_PART 8		/* and no more of memory than this part */
 #define STUCK_MS 60
 #define SHORT_WAIT_MS 200
 #define MAX_STUCK 12
 #define TIMER_US 100000
 #define OUTCOME_MS 20000
+#define HELD_PAGES 16384	/* among them are some whose block is not reserved for others */
 
 /* ---- Beside somebody who does not get to run ------------------------------------------ */
 
 struct slow {
 	struct run *r;
 	char *base;
-	size_t stride;
+	size_t stride, blocks;
 	size_t at;		/* the block it is at */
 	bool end;
 };
@@ -55,11 +57,11 @@ static void *slow_thread(void *arg)
 
 	thread_run_on(s->r, 1);
 	sched_setscheduler(0, SCHED_IDLE, &p);
-	for (size_t i = 0; i < BLOCKS && !__atomic_load_n(&s->end, __ATOMIC_RELAXED); i++) {
+	for (size_t i = 0; i < s->blocks && !__atomic_load_n(&s->end, __ATOMIC_RELAXED); i++) {
 		__atomic_store_n(&s->at, i, __ATOMIC_SEQ_CST);
 		*(volatile char *)(s->base + i * s->stride);
 	}
-	__atomic_store_n(&s->at, BLOCKS, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&s->at, s->blocks, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
@@ -73,7 +75,10 @@ static void beside_a_slow_thread(struct run *r, uint64_t seconds)
 
 	step(r,
 	     "A thread that runs only when nobody else wants the CPU, beside others that always do, needs the storage for tags of one page after the other, and all of it holds data. Whenever it does not get on, another thread touches the same page. Nobody holds anything: it must not get SIGBUS.");
-	a = area_map(r, BLOCKS * pages_per_block(r), false);
+	s.blocks = memory_now(r).total / MEMORY_PART / s.stride;
+	if (s.blocks > MAX_BLOCKS)
+		s.blocks = MAX_BLOCKS;
+	a = area_map(r, s.blocks * pages_per_block(r), false);
 	area_write_data(r, &a);
 	/* Each page of tag storage that is needed has to be emptied first. */
 	ballast_into_tag_storage(r, b, SIZE_MAX, 96 << 20, NULL, 0);
@@ -93,7 +98,7 @@ static void beside_a_slow_thread(struct run *r, uint64_t seconds)
 		struct probe p;
 
 		sleep_ms(STUCK_MS);
-		if (at == BLOCKS)
+		if (at == s.blocks)
 			break;
 		if (at != __atomic_load_n(&s.at, __ATOMIC_SEQ_CST))
 			continue;
@@ -130,29 +135,42 @@ static void nothing(int sig)
 	(void)sig;
 }
 
+/* Written to. Where others have tags in the same block, it has storage at once. */
+static char *page_without_storage(struct run *r, struct area *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		char *p = a->base + i * page_size();
+
+		*p = 1;
+		if (page_now(r, getpid(), p).block_state != BLOCK_RESERVED)
+			return p;
+	}
+	_exit(2);
+}
+
 /* Does not return: the access ends it, or the scenario does. */
-static void access_with_timer(struct area *a, bool timer)
+static void access_with_timer(struct run *r, struct area *a, bool timer)
 {
 	struct itimerval it = { { 0, TIMER_US }, { 0, TIMER_US } };
-	struct iovec v = { a->base, 1 };
+	char *p = page_without_storage(r, a);
+	struct iovec v = { p, 1 };
 	struct sigaction sa = { .sa_handler = nothing };
 	int fd[2];
 
 	signal(SIGBUS, SIG_DFL);
 	sigaction(SIGALRM, &sa, NULL);
-	a->base[0] = 1;
 	if (pipe(fd) || vmsplice(fd[1], &v, 1, 0) != 1 ||
-	    mprotect(a->base, page_size(), PROT_READ | PROT_WRITE | PROT_MTE) ||
+	    mprotect(p, page_size(), PROT_READ | PROT_WRITE | PROT_MTE) ||
 	    (timer && setitimer(ITIMER_REAL, &it, NULL)))
 		_exit(1);
-	*(volatile char *)a->base;
+	*(volatile char *)p;
 	_exit(0);
 }
 
 static void signals_while_held(struct run *r, bool timer)
 {
 	const char *how = timer ? "with signals" : "without signals";
-	struct area a = area_map(r, 1, false);
+	struct area a = area_map(r, HELD_PAGES, false);
 	struct state_summary before, after;
 	int status = 0;
 	uint64_t t;
@@ -165,7 +183,7 @@ static void signals_while_held(struct run *r, bool timer)
 	if (pid < 0)
 		bail_errno(r, "fork");
 	if (!pid)
-		access_with_timer(&a, timer);
+		access_with_timer(r, &a, timer);
 	if (!expect(r, eventually(OUTCOME_MS, waitpid(pid, &status, WNOHANG) == pid),
 		    "%s: the access has an outcome", how)) {
 		kill(pid, SIGKILL);

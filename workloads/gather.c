@@ -389,7 +389,7 @@ static void gather_run(struct run *r)
 	if (thp)
 		area_unmap(r, &l.huge.a);
 	expect(r, reserved_pages_wait(r, start.reserved_pages), "freed: none has tag storage");
-	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "freed: no more blocks are reserved than at the start");
 	expect_rest(r, "freed");
 }

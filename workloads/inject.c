@@ -152,7 +152,7 @@ static void inject_run(struct run *r)
 	expect_intact(r, ballast_check(b), "and so is the memory that was in the way");
 	ballast_free(b);
 	expect(r, reserved_pages_wait(r, start.reserved_pages), "unmapped, none has tag storage");
-	expect(r, eventually(5000, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "and nothing is left reserved");
 }
 

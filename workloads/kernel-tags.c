@@ -19,24 +19,6 @@ struct pipes {
 	size_t n;
 };
 
-/* Reservations on behalf of the kernel's own pages. */
-static uint64_t kernel_reservations(struct run *r)
-{
-	struct state_latency *lat;
-	struct state *st;
-	uint64_t sum = 0;
-	size_t n;
-
-	if (state_open(&st) || state_read_latency(st, STATE_RESERVE_LATENCY, &lat, &n))
-		bail(r, "%s", state_error(st));
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(lat[i].cause, "kernel"))
-			sum += lat[i].count;
-	free(lat);
-	state_close(st);
-	return sum;
-}
-
 /* The byte that page i of pipe p is filled with. */
 static unsigned char filling(size_t p, size_t i)
 {

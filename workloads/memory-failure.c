@@ -4,7 +4,6 @@
  * and the storage of tags, with data in it, free, and with tags.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/mman.h>	/* MADV_SOFT_OFFLINE */
 #include <signal.h>
@@ -29,8 +28,6 @@
 #define FIRST 1
 #define MAX_BAD 16
 #define HWPOISON_DIR "/sys/kernel/debug/hwpoison/"
-/* /proc/kpageflags, KPF_HWPOISON of the kernel's <linux/kernel-page-flags.h> */
-#define FLAG_HWPOISON (1ULL << 19)
 
 static const struct role child_role = {
 	.name = "child",
@@ -48,13 +45,10 @@ static int page_fails(struct run *r, uint64_t pfn)
 
 static bool is_bad(struct run *r, uint64_t pfn)
 {
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	uint64_t flags;
 
-	if (fd < 0 || pread(fd, &flags, sizeof(flags), (off_t)(pfn * 8)) != sizeof(flags))
-		bail_errno(r, "/proc/kpageflags");
-	close(fd);
-	return flags & FLAG_HWPOISON;
+	page_flags(r, pfn, 1, &flags);
+	return flags & PAGE_FLAG_HWPOISON;
 }
 
 static size_t count_bad(struct run *r, const uint64_t *pfn, size_t n)

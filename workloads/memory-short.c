@@ -4,6 +4,7 @@
  * for any allocation, and at the worst the OOM killer makes it: nobody gets SIGBUS.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "scenario/memory.h"
 #include "scenario/page.h"
 #include "scenario/scenario.h"
+#include "scenario/swap.h"
 
 #define MIB ((size_t)1 << 20)
 #define KIB ((size_t)1 << 10)
@@ -66,6 +68,69 @@ static void fill(struct run *r, void *arg)
 	gate_open(f->full);
 	for (;;)
 		pause();
+}
+
+/* ---- Room for tagged pages ----------------------------------------------------------- */
+
+struct mixed {
+	size_t untagged, tagged;	/* bytes; so many at most of the latter */
+	uint64_t done;			/* tagged bytes in use */
+};
+
+static const struct role mixed_role = {
+	.name = "mixed",
+	.summary = "has untagged memory, and takes tagged memory until it is killed",
+	.user = ROLE_ROOT,
+};
+
+static void fill_mixed(struct run *r, void *arg)
+{
+	struct mixed *x = arg;
+	char *p, *q;
+
+	if (kernel_write(r, "/proc/self/oom_score_adj", "1000"))
+		bail_errno(r, "oom_score_adj");
+	p = mmap(NULL, x->untagged, AREA_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	q = mmap(NULL, x->tagged, AREA_RW | PROT_MTE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED || q == MAP_FAILED || madvise(p, x->untagged, MADV_NOHUGEPAGE) ||
+	    madvise(q, x->tagged, MADV_NOHUGEPAGE))
+		bail_errno(r, "memory");
+	memset(p, 1, x->untagged);
+	for (; x->done < x->tagged; x->done += page_size())
+		q[x->done] = 1;
+}
+
+/*
+ * Tagged pages cannot lie in tag storage. What can has to go there before the OOM killer
+ * comes, or the storage of tags that nobody has is of no use just when memory is short.
+ */
+static void room_for_tags(struct run *r)
+{
+	struct mixed *x = shared_alloc(r, sizeof(*x));
+	struct swap_device swap[8];
+	uint64_t lowest = UINT64_MAX;
+	struct role_end end;
+	struct child *c;
+
+	step(r,
+	     "Without swap, a program whose memory is untagged for a part takes tagged memory until there is none. Its untagged data has to make room, by moving to where no tags are stored.");
+	swap_devices_off(r, swap, swap_devices(r, swap, 8));
+	x->untagged = memory_now(r).free / 100 * 45 / page_size() * page_size();
+	x->tagged = memory_now(r).total;
+	c = role_spawn(r, &mixed_role, fill_mixed, x);
+	do {
+		uint64_t now = memory_now(r).cma_free;
+
+		if (x->done && now < lowest)
+			lowest = now;
+		end = role_wait(r, c, 1);
+	} while (end.timed_out);
+	measure(r, "tagged_memory", "MiB", (double)(x->done / MIB));
+	measure(r, "least_free_tag_storage", "KiB", (double)(lowest / KIB));
+	expect_eq_u64(r, (uint64_t)end.signal, SIGKILL, "room for tags: in the end memory is full");
+	expect_range(r, lowest, 0, 2 * MIB,
+		     "room for tags: nobody is killed while tag storage is free");
 }
 
 static void memory_short_run(struct run *r)
@@ -125,6 +190,7 @@ static void memory_short_run(struct run *r)
 	step(r, "The other process is gone, and all of the data is as it was.");
 	expect_intact(r, area_check_data(&all), "the data that became taggable is as it was");
 	area_unmap(r, &all);
+	room_for_tags(r);
 }
 
 static const struct scenario memory_short_scenario = {
@@ -143,8 +209,8 @@ static const struct scenario memory_short_scenario = {
 	.needs = NEED_POLICY_CMA,
 	.min_memory = 900 << 20,
 	.time_limit_s = 900,
-	.save_restore = SETTINGS({ MIN_FREE }),
-	.roles = ROLES(&hog_role),
+	.save_restore = SETTINGS({ MIN_FREE }, { SETTING_SWAP }),
+	.roles = ROLES(&hog_role, &mixed_role),
 	.run = memory_short_run,
 };
 SCENARIO(memory_short_scenario);

@@ -11,8 +11,6 @@
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
-/* What is freed late is waited for so long. */
-#define DRAIN_MS 5000
 
 static int by_number(const void *a, const void *b)
 {
@@ -256,7 +254,7 @@ static void mmap_run(struct run *r)
 	area_unmap(r, &a);
 	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "no more pages have tag storage than at the start");
-	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_range(r, end.release - start.release, blocks, UINT64_MAX,

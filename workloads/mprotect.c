@@ -11,7 +11,6 @@
 #include "scenario/page.h"
 #include "scenario/scenario.h"
 
-#define DRAIN_MS 5000
 #define RW (PROT_READ | PROT_WRITE)
 #define MIB (1ULL << 20)
 
@@ -493,7 +492,7 @@ static void mprotect_run(struct run *r)
 	free(storage);
 	expect(r, reserved_pages_wait(r, start.reserved_pages),
 	       "no more pages have tag storage than at the start");
-	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 }
 

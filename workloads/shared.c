@@ -12,7 +12,6 @@
 #include "scenario/scenario.h"
 #include "scenario/thread.h"
 
-#define DRAIN_MS 5000
 #define WAIT_MS 60000
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -494,7 +493,7 @@ static void shared_run(struct run *r)
 	mapped_twice(r, n, false);
 	races(r, param_u64(r, "race_pages"), (unsigned int)param_u64(r, "rounds"));
 	crowd(r, (unsigned int)param_u64(r, "rounds"));
-	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");

@@ -14,7 +14,6 @@
 #include "scenario/scenario.h"
 #include "scenario/swap.h"
 
-#define DRAIN_MS 5000
 #define WAIT_MS 60000
 #define OUT_MS 30000
 #define RW (PROT_READ | PROT_WRITE)
@@ -628,7 +627,7 @@ static void swap_run(struct run *r)
 		swapoff_when_held(r);
 	}
 	in_where_storage_is_free(r);
-	expect(r, eventually(DRAIN_MS, summary_now(r).blocks_reserved == start.blocks_reserved),
+	expect(r, reserved_blocks_wait(r, start.blocks_reserved),
 	       "no more blocks are reserved than at the start");
 	end = summary_now(r);
 	expect_eq_u64(r, end.foa_sigbus, start.foa_sigbus, "no access ended in SIGBUS");
