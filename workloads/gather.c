@@ -319,6 +319,8 @@ static void gather_run(struct run *r)
 	     "A program lives a long life in short: %llu times tagged and untagged pages come and go one by one, in random order, until %u%% of memory is tagged. Meanwhile nothing is gathered. Tagged pages are anywhere then, and many blocks are reserved.",
 	     (unsigned long long)param_u64(r, "rounds"), percent);
 	switch_set(r, "gather", 0);
+	/* What is being done just now ends soon. */
+	sleep_ms(REST_MS);
 	before = summary_now(r);
 	l.plain = tract_new(r, l.memory * param_u64(r, "untagged") / 100, 1,
 			    false);
