@@ -52,6 +52,14 @@ stop() { "${tm[@]}" kill-server 2>/dev/null; }
 keys() { "${tm[@]}" send-keys "$@"; }
 size() { "${tm[@]}" resize-window -x "${1%x*}" -y "${1#*x}"; }
 
+# soon COMMAND...: it succeeds, soon.
+soon() {
+	local until=$((SECONDS + PATIENCE))
+	until "$@"; do
+		((SECONDS < until)) || return 1
+		sleep 0.1
+	done
+}
 # see TEXT...: all are on the screen at once, soon.
 see() {
 	local until=$((SECONDS + PATIENCE)) t s missing
@@ -94,7 +102,10 @@ sane() {
 	[[ $(screen) != *tagscope\ \ policy* ]] || { echo "# the UI is still drawn"; return 1; }
 	[[ $("${tm[@]}" display-message -p '#{cursor_flag}') == 1 ]] || { echo "# no cursor"; return 1; }
 }
-has_color() { "${tm[@]}" capture-pane -p -e | grep -q $'\033\[[0-9;]*3[0-7]'; }
+colors() { "${tm[@]}" capture-pane -p -e; }
+# painted REGEX: an escape sequence, and what follows.
+painted() { colors | grep -q $'\033\\['"$1"; }
+has_color() { painted '[0-9;]*3[0-7]'; }
 only_ascii() { ! screen | LC_ALL=C grep -q '[^ -~]'; }
 
 finish() {
