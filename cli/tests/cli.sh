@@ -315,9 +315,16 @@ printf 'q' | timeout 120 script -qec "$t run --step passes passes" /dev/null >"$
 (($? == 1)) && says "ended by the user" && (($(grep -c FAILED "$dir/out") == 1))
 ok "--step and q" $?
 
+# begin COMMAND...: in the background, as pid. What the last one wrote is gone before: nobody
+# who waits for its output takes that for it.
+begin() {
+	: >"$dir/out"
+	"$@" >"$dir/out" 2>"$dir/err" &
+	pid=$!
+}
+
 # A signal ends it all, and is a failure.
-"$t" run hangs passes >"$dir/out" 2>"$dir/err" &
-pid=$!
+begin "$t" run hangs passes
 for ((i = 0; i < 1200; i++)); do
 	grep -q KTAP "$dir/out" && break
 	sleep 0.1
@@ -383,8 +390,7 @@ run 0 "$t" watch --plain --count 1 && [[ $(tail -n 1 "$dir/out") == *1024*- ]]
 ok "watch: what is absent is a dash" $?
 run 0 "$t" watch --plain --interval 20 --count 3 && (($(wc -l <"$dir/out") == 4)) && says "1010"
 ok "watch: lines" $?
-"$t" watch --plain --interval 60000 >"$dir/out" 2>"$dir/err" &
-pid=$!
+begin "$t" watch --plain --interval 60000
 for ((i = 0; i < 1200; i++)); do
 	grep -q 1010 "$dir/out" && break
 	sleep 0.1
@@ -564,6 +570,7 @@ printf '{"event":"recording","version":3}\n' | zstd -q >"$dir/cut"
 run 3 "$t" replay "$dir/cut" && complains "version 3 of recordings; this tagscope knows version 2"
 ok "a recording of a later version" $?
 # Whoever records is killed: the run goes on, and the file is good until then.
+rm -f "$dir/rec"
 (
 	"$t" record "$dir/rec" -- run --time-limit 20 hangs &
 	recorder=$!
@@ -601,13 +608,13 @@ run 3 "$t" report -o "$dir/page.html" "$dir/cut" && complains "cut short"
 ok "a report of what is cut short" $?
 # One whose counters change, so that there is something to plot.
 cp -r "$fixtures" "$dir/moves"
-TAGSCOPE_DEBUGFS=$dir/moves "$t" record "$dir/moves.rec" -- watch --plain --interval 200 --count 8 >"$dir/out" 2>"$dir/err" &
+TAGSCOPE_DEBUGFS=$dir/moves begin "$t" record "$dir/moves.rec" -- watch --plain --interval 200 --count 8
 for ((i = 0; i < 1200; i++)); do
 	(($(wc -l <"$dir/out") < 4)) || break
 	sleep 0.1
 done
 sed 's/^reserve_ok .*/reserve_ok 4711/' "$fixtures/summary" >"$dir/moves/summary"
-wait
+wait "$pid"
 run 0 env PATH=/nonexistent "$t" report -o "$dir/page.html" "$dir/moves.rec" && page 'gnuplot is not installed where this page was made'
 ok "a report without gnuplot" $?
 
