@@ -638,6 +638,8 @@ static void cow_run(struct run *r)
 	size_t n = param_u64(r, "pages");
 	struct state_summary start = summary_now(r), end;
 
+	/* A page that is being moved counts twice. */
+	gather_nothing(r);
 	both_write(r, n);
 	parent_lets_go(r, n);
 	many_children(r, n, (unsigned int)param_u64(r, "children"));

@@ -135,7 +135,9 @@ static void remapped(struct run *r, size_t n)
 	if (to == MAP_FAILED)
 		bail_errno(r, "mmap");
 	if (waits)
-		expect_eq_u64(r, waiting(r, &a), n, "before they are moved, all wait for storage");
+		/* A block may have users: what others have left in the swap cache. */
+		expect_range(r, waiting(r, &a), n / 2, n,
+			     "before they are moved, they wait for storage");
 	to = mremap(a.base, area_len(&a), area_len(&a), MREMAP_MAYMOVE | MREMAP_FIXED, to);
 	if (to == MAP_FAILED)
 		bail_errno(r, "mremap");
@@ -178,8 +180,8 @@ static void populated(struct run *r, size_t n)
 
 		a = pending_area(r, n, &waits);
 		if (waits)
-			expect_eq_u64(r, waiting(r, &a), n, "%s: before, all pages wait",
-				      names[how]);
+			expect_range(r, waiting(r, &a), n / 2, n, "%s: before, pages wait",
+				     names[how]);
 		if (how ? madvise(a.base, area_len(&a), how == 1 ? MADV_POPULATE_READ :
 							MADV_POPULATE_WRITE) :
 			  mlock(a.base, area_len(&a)))
@@ -312,6 +314,8 @@ static void madvise_run(struct run *r)
 	uint64_t sigbus = summary_now(r).foa_sigbus;
 	size_t n = param_u64(r, "pages") / 4 * 4;
 
+	/* A page that is being moved counts twice. */
+	gather_nothing(r);
 	remapped(r, n);
 	populated(r, n);
 	if (storage_takes_data(r, "locked memory that lies in tag storage is made taggable"))

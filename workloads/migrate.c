@@ -353,6 +353,8 @@ static void migrate_run(struct run *r)
 	struct state_summary start = summary_now(r);
 	size_t n = param_u64(r, "pages");
 
+	/* A page that is being moved counts twice. */
+	gather_nothing(r);
 	compacted(r, n);
 	offlined(r, n < 64 ? n : 64);
 	raced(r, n / 4, (unsigned int)param_u64(r, "seconds"),

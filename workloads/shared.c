@@ -489,6 +489,8 @@ static void shared_run(struct run *r)
 	struct state_summary start = summary_now(r), end;
 	size_t n = param_u64(r, "pages");
 
+	/* A page that is being moved counts twice. */
+	gather_nothing(r);
 	mapped_twice(r, n, true);
 	mapped_twice(r, n, false);
 	races(r, param_u64(r, "race_pages"), (unsigned int)param_u64(r, "rounds"));

@@ -675,6 +675,8 @@ static void thp_run(struct run *r)
 
 	if (!huge_pages_here())
 		skip(r, "transparent huge pages are off, or not in this kernel");
+	/* A page that is being moved counts twice. */
+	gather_nothing(r);
 	/* The huge zero page has storage from its first use on, and may be there already. */
 	zero(r);
 	start = summary_now(r);

@@ -369,6 +369,8 @@ static void uffd_run(struct run *r)
 	uint64_t sigbus = summary_now(r).foa_sigbus;
 	size_t n = param_u64(r, "pages");
 
+	/* A page that is being moved counts twice. */
+	gather_nothing(r);
 	by_copy(r, n);
 	copied_when_full(r);
 	by_zeropage(r, n);
