@@ -49,6 +49,7 @@ struct storm {
 		char *want;	/* max bytes; zeroes after the end of the file */
 		size_t size;
 		uint64_t ops, checked, wrong;
+		uint64_t seed, written;	/* of the patterns that are written */
 	} mirror[MAX_FILES];
 	uint64_t reclaims, tagged, tagged_wrong, pings, maps;
 };
@@ -84,7 +85,6 @@ struct changer {
 	char path[64];
 	int fd, direct;
 	char *buf;			/* storm.max bytes, for O_DIRECT, too */
-	uint64_t seed, written;
 	const char *op;
 	uint64_t done;			/* operations that changed something, or tried to */
 	char history[HISTORY][80];	/* of what was done last */
@@ -125,7 +125,7 @@ static void fresh(struct changer *c, size_t len)
 	size_t ps = page_size();
 
 	for (size_t i = 0; i < len; i += ps)
-		pattern_fill(c->buf + i, ps, c->seed, ++c->written);
+		pattern_fill(c->buf + i, ps, c->m->seed, ++c->m->written);
 }
 
 static void grown(struct changer *c, size_t end)
@@ -362,6 +362,50 @@ static uint64_t word_at(const char *p)
 	return word;
 }
 
+/* 24 bytes at @p: which file were they written to since it was opened, and when? */
+static void note_origin(struct changer *c, const char *p)
+{
+	for (unsigned int nr = 0; nr < c->s->files; nr++) {
+		const struct mirror *m = &c->s->mirror[nr];
+
+		/* A write may begin anywhere. */
+		for (size_t shift = 0; shift < 8; shift++) {
+			uint64_t id = pattern_find(p + shift, m->seed, m->written);
+
+			if (!id)
+				continue;
+			note(c->r, "that is of page %" PRIu64 " of %" PRIu64
+			     " written to file %u", id, m->written, nr);
+			return;
+		}
+	}
+	note(c->r, "that was not written to any of these files since they were opened");
+}
+
+/* Is it the page cache, or memory of this program, or the disk? */
+static void note_again(struct changer *c, size_t at)
+{
+	static const struct {
+		bool direct;
+		const char *how;
+	} reads[] = { { false, "cached" }, { true, "with O_DIRECT" }, { false, "cached" } };
+	size_t ps = page_size(), first = at / ps * ps, n = c->m->size - first;
+	char *p = mmap(NULL, ps, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail_errno(c->r, "a locked page");
+	if (n > ps)
+		n = ps;
+	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+		if (pread(reads[i].direct ? c->direct : c->fd, p, ps, (off_t)first) < (ssize_t)n)
+			bail_errno(c->r, "read of %s", c->path);
+		note(c->r, "the page read again, %s, into locked memory: %s", reads[i].how,
+		     memcmp(p, c->m->want + first, n) ? "wrong" : "right");
+	}
+	munmap(p, ps);
+}
+
 /* What was got of a range, against what it should be. */
 static void compare(struct changer *c, struct range g, const char *got, const char *how)
 {
@@ -388,8 +432,14 @@ static void compare(struct changer *c, struct range g, const char *got, const ch
 	for (size_t i = first; i < last && i < first + 64; i += 16)
 		note(c->r, "at %zu: %016" PRIx64 " %016" PRIx64, g.at + i, word_at(got + i),
 		     word_at(got + i + 8));
-	if (!c->m->wrong++)
-		note_history(c);
+	if (c->m->wrong++)
+		return;
+	if (last - first > 32)
+		note_origin(c, got + first);
+	/* What was mapped may lie after the end. */
+	if (g.at + first < c->m->size)
+		note_again(c, g.at + first);
+	note_history(c);
 }
 
 static void read_at(struct changer *c, int fd, struct range g)
@@ -525,9 +575,11 @@ static const struct op *choose_op(struct changer *c)
 
 static struct changer changer_new(struct run *r, struct storm *s, unsigned int nr)
 {
-	struct changer c = { .r = r, .s = s, .m = &s->mirror[nr], .seed = rnd(r), .op = "open" };
+	struct changer c = { .r = r, .s = s, .m = &s->mirror[nr], .op = "open" };
 	void *buf;
 
+	c.m->seed = rnd(r);
+	c.m->written = 0;
 	if (posix_memalign(&buf, page_size(), s->max + page_size()))
 		bail(r, "out of memory");
 	c.buf = buf;

@@ -2,6 +2,7 @@
 /* Allocation tags and patterns: see mte.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -189,6 +190,21 @@ void pattern_fill(void *p, size_t len, uint64_t seed, uint64_t id)
 	for (i = 0; i < len / 8; i++)
 		w[i] = mix64(key + i);
 	checks_restore(tco);
+}
+
+uint64_t pattern_find(const void *p, uint64_t seed, uint64_t max)
+{
+	uint64_t w[2];
+
+	memcpy(w, p, sizeof(w));
+	for (uint64_t id = 1; id <= max; id++) {
+		uint64_t key = pattern_key(seed, id);
+
+		for (size_t i = 0; i + 1 < page_size() / 8; i++)
+			if (w[0] == mix64(key + i) && w[1] == mix64(key + i + 1))
+				return id;
+	}
+	return 0;
 }
 
 static void mismatch_add(struct mismatch *m, size_t offset, uint64_t got, uint64_t want)

@@ -74,6 +74,11 @@ struct mismatch {
  */
 void pattern_fill(void *p, size_t len, uint64_t seed, uint64_t id);
 struct mismatch pattern_check(const void *p, size_t len, uint64_t seed, uint64_t id);
+/*
+ * Are the 16 bytes at p, of any alignment, of the pattern of a page with this seed and an id
+ * from 1 to max? Returns the id, 0 if not. For reports: it tries all of them.
+ */
+uint64_t pattern_find(const void *p, uint64_t seed, uint64_t max);
 
 /* The same for tags, p and len multiples of MTE_GRANULE. Tags vary by granule. */
 void tags_fill(void *p, size_t len, uint64_t seed, uint64_t id);
