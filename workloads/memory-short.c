@@ -125,6 +125,8 @@ static void room_for_tags(struct run *r)
 	step(r,
 	     "Without swap, a program whose memory is untagged for a part takes tagged memory until there is none. Its untagged data has to make room, by moving to where no tags are stored.");
 	swap_devices_off(r, swap, swap_devices(r, swap, 8));
+	/* With page cache that could be reclaimed, the kernel tries for longer. */
+	drain_lru(r);
 	x->untagged = memory_now(r).free / 100 * 45 / page_size() * page_size();
 	x->tagged = memory_now(r).total;
 	x->lowest = UINT64_MAX;
