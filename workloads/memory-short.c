@@ -120,6 +120,7 @@ static void room_for_tags(struct run *r)
 	struct mixed *x = shared_alloc(r, sizeof(*x));
 	struct swap_device swap[8];
 	struct role_end end;
+	struct memory m;
 	struct child *c;
 
 	step(r,
@@ -127,8 +128,9 @@ static void room_for_tags(struct run *r)
 	swap_devices_off(r, swap, swap_devices(r, swap, 8));
 	/* With page cache that could be reclaimed, the kernel tries for longer. */
 	drain_lru(r);
-	x->untagged = memory_now(r).free / 100 * 45 / page_size() * page_size();
-	x->tagged = memory_now(r).total;
+	m = memory_now(r);
+	x->untagged = m.free / 100 * 45 / page_size() * page_size();
+	x->tagged = m.total;
 	x->lowest = UINT64_MAX;
 	c = role_spawn(r, &mixed_role, fill_mixed, x);
 	end = role_wait(r, c, FULL_MS);
